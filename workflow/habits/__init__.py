@@ -1,0 +1,1 @@
+"""habits: the cognitive-behaviors chain, from problems to report, one sub-command a rule."""
