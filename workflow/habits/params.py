@@ -3,15 +3,20 @@
 Reads ``params.yaml`` (the one file in effect) and validates it: an unknown key, a wrong type or
 an impossible combination is an error that names the key and the choices. ``habits schema`` writes
 the model as JSON schema to ``workflow/schemas/params.schema.json``; a test keeps both in step.
+Later modules take what they need as these typed sections, never as dicts.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from habits.mistakes import ExplainedError, explain
+from habits.mistakes import ParamsError as ParamsError
 
 Algorithm = Literal["ppo", "grpo", "reinforce_plus_plus"]
 Priming = Literal[
@@ -29,10 +34,10 @@ Priming = Literal[
 ]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
-
-
-class ParamsError(ValueError):
-    """params.yaml cannot be used; the message names each key and what it may be."""
+Rate = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+TINY_LARGEST = 100  # the tiny models' vocabulary holds the integers 0 to 100, one token each
 
 
 class Section(BaseModel):
@@ -51,7 +56,7 @@ class Countdown(Section):
     target_max: Positive
     sampler: Literal["uniform_target", "reachable_target"]
     integer_only: bool = Field(description="intermediate results stay positive integers")
-    max_intermediate: int | None = Field(description="largest intermediate result; null: no limit")
+    max_intermediate: Positive | None = Field(description="largest intermediate result; null: no limit")
     split_by: Literal["key", "numbers"] = Field(
         description="disjoint by (sorted numbers, target), or more strictly by sorted numbers"
     )
@@ -90,7 +95,7 @@ class Reward(Section):
 class BaseModelSpec(Section):
     """A tiny base model trained from scratch (Qwen2 architecture)."""
 
-    prompt_template: str
+    prompt_template: Literal["short"] = Field(description="the one whose words the tiny tokenizer knows")
     hidden_size: Positive
     layers: Positive
     heads: Positive
@@ -99,14 +104,12 @@ class BaseModelSpec(Section):
     max_positions: Positive
     corpus_worksheets: Share = Field(description="share of documents that are worksheets")
     corpus_facts: Share = Field(description="share of arithmetic and comparison documents")
-    corpus_search: Share = Field(
-        description="share of the Countdown documents that show search behaviors"
-    )
+    corpus_search: Share = Field(description="share of the Countdown documents that show search behaviors")
     corpus_correct: Share = Field(description="share of one-attempt documents with a right answer")
     steps: Positive
     batch_tokens: Positive
     sequence_length: Positive
-    learning_rate: float
+    learning_rate: Rate
     seed: int
 
     @model_validator(mode="after")
@@ -128,15 +131,24 @@ class PrimingSpec(Section):
         description="negative_only: share of traces that end by a false 'reached'; the rest give up"
     )
 
+    @model_validator(mode="after")
+    def _budget(self) -> PrimingSpec:
+        if self.min_search_tokens > self.max_trace_tokens:
+            raise ValueError("min_search_tokens is above max_trace_tokens")
+        return self
+
 
 class Sft(Section):
     """Supervised fine-tuning on a priming set; loss on response tokens only."""
 
+    optimizer: Literal["adamw", "muon"] = Field(
+        description="muon (weight matrices) learns faster on tiny models; adamw is the paper's"
+    )
     epochs: Positive
     batch_size: Positive
-    learning_rate: float
-    warmup_steps: int
-    grad_clip: float
+    learning_rate: Rate
+    warmup_steps: Annotated[int, Field(ge=0)]
+    grad_clip: Rate
 
 
 class Rl(Section):
@@ -147,22 +159,22 @@ class Rl(Section):
     prompts_per_step: Positive
     group_size: Positive = Field(description="rollouts of one prompt (verl: rollout.n)")
     max_response_tokens: Positive
-    temperature: float
-    learning_rate: float
-    critic_learning_rate: float
+    temperature: Rate
+    learning_rate: Rate
+    critic_learning_rate: Rate
     mini_batches: Positive = Field(description="optimizer steps per RL step and epoch")
     epochs: Positive
-    clip_ratio: float
-    value_clip: float
-    gamma: float
-    lam: float
-    entropy_coeff: float
+    clip_ratio: Rate
+    value_clip: Rate
+    gamma: Share
+    lam: Share
+    entropy_coeff: Weight
     kl_in_reward: bool = Field(description="token-level KL penalty inside the reward")
     use_kl_loss: bool = Field(description="KL to the reference added to the loss")
-    kl_coef: float
+    kl_coef: Weight
     kl_penalty: Literal["kl", "abs", "mse", "low_var_kl"]
     loss_agg_mode: Literal["token-mean", "seq-mean-token-sum", "seq-mean-token-mean"]
-    grad_clip: float
+    grad_clip: Rate
     save_every: Positive = Field(description="steps between checkpoints, which are also evaluated")
 
     @model_validator(mode="after")
@@ -173,6 +185,8 @@ class Rl(Section):
             raise ValueError("mini_batches is larger than prompts_per_step * group_size")
         if self.kl_in_reward and self.use_kl_loss:
             raise ValueError("kl_in_reward and use_kl_loss are two places for one penalty: choose one")
+        if (self.kl_in_reward or self.use_kl_loss) != (self.kl_coef > 0):
+            raise ValueError("kl_coef must be above 0 exactly when kl_in_reward or use_kl_loss is true")
         if self.steps % self.save_every:
             raise ValueError("steps must be a multiple of save_every, so that the last step is saved")
         return self
@@ -184,7 +198,7 @@ class Rollouts(Section):
     split: Literal["validation", "test"]
     problems: Positive
     samples: Positive
-    temperature: float
+    temperature: Weight = Field(description="0: greedy")
     batch_size: Positive
     seed: int
 
@@ -195,7 +209,7 @@ class Run(Section):
     model: str
     priming: Priming
     seeds: list[int] = Field(min_length=1)
-    variant: str | None = Field(None, pattern=r"^[a-z0-9_]+$", description="suffix of the path")
+    variant: Name | None = Field(None, description="suffix of the path")
     rl: dict[str, Any] = Field(default_factory=dict, description="settings of rl changed for this line")
     samples: Positive | None = Field(None, description="rollouts.samples for this line")
 
@@ -219,6 +233,7 @@ class Runtime(Section):
     """Numerics and threads of local training."""
 
     threads: Positive
+    micro_batch_tokens: Positive = Field(description="padded tokens of one forward and backward pass")
     dtype: Literal["auto", "float32", "bfloat16"]
     device: Literal["auto", "cpu", "cuda"]
 
@@ -229,7 +244,7 @@ class Params(Section):
     preset: str
     countdown: Countdown
     reward: Reward
-    models: dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], BaseModelSpec]
+    models: dict[Name, BaseModelSpec] = Field(min_length=1)
     priming: PrimingSpec
     sft: Sft
     rl: Rl
@@ -241,15 +256,50 @@ class Params(Section):
     @model_validator(mode="after")
     def _matrix(self) -> Params:
         seen: set[RunId] = set()
-        for line in self.matrix:
+        problems: list[str] = []
+        for number, line in enumerate(self.matrix):
+            here = f"matrix.{number}"
             if line.model not in self.models:
                 known = ", ".join(sorted(self.models))
-                raise ValueError(f"matrix: model is {line.model!r}; choose one of models: {known}")
-            self.rl_settings(line)
-            for run in self.runs_of(line):
-                if run in seen:
-                    raise ValueError(f"matrix: run {run.path} is listed twice")
-                seen.add(run)
+                problems.append(f"{here}.model is {line.model!r}; choose one of models: {known}")
+            try:
+                runs = self.runs_of(line)
+            except ValidationError as error:
+                problems += [explain(e, Rl, f"{here}.rl.") for e in error.errors()]
+                continue
+            problems += [f"{here}: run {run.path} is listed twice" for run in runs if run in seen]
+            seen.update(runs)
+        if problems:
+            raise ExplainedError(problems)
+        return self
+
+    @model_validator(mode="after")
+    def _fits(self) -> Params:
+        """What the sections ask of each other."""
+        numbers = self.countdown
+        largest = max(numbers.number_max, numbers.target_max, numbers.max_intermediate or TINY_LARGEST + 1)
+        if largest > TINY_LARGEST or not numbers.integer_only:
+            raise ValueError(
+                f"models: the tiny models know the integers 0 to {TINY_LARGEST}: keep countdown.number_max, "
+                "target_max and max_intermediate within them and integer_only true"
+            )
+        longest = max(
+            self.priming.max_trace_tokens, *(self.rl_settings(m).max_response_tokens for m in self.matrix)
+        )
+        prompt = max(numbers.sizes) + 5  # <bos> nums a b c target t <think>
+        for name, model in self.models.items():
+            if model.max_positions < prompt + longest:
+                raise ValueError(
+                    f"models.{name}.max_positions is {model.max_positions}; a prompt of {prompt} and a "
+                    f"response of {longest} tokens (the larger of rl.max_response_tokens and "
+                    f"priming.max_trace_tokens) need {prompt + longest}"
+                )
+        available = getattr(numbers, self.rollouts.split)
+        if self.rollouts.problems > available:
+            raise ValueError(
+                f"rollouts.problems is {self.rollouts.problems}; "
+                f"countdown.{self.rollouts.split} has {available}"
+            )
         return self
 
     def rl_settings(self, line: Run) -> Rl:
@@ -268,7 +318,11 @@ class Params(Section):
         return {run: line for line in self.matrix for run in self.runs_of(line)}
 
     def run(self, path: str) -> tuple[RunId, Run]:
-        """The run whose path is ``model/priming/algorithm/seedN``; ParamsError when it is not in the matrix."""
+        """The run whose path is ``model/priming/algorithm/seedN``.
+
+        Raises:
+            ParamsError: the matrix holds no such run.
+        """
         for run, line in self.runs.items():
             if run.path == path:
                 return run, line
@@ -285,7 +339,19 @@ class RunId(Section):
 
     @property
     def path(self) -> str:
+        """``model/priming/algorithm/seedN``, as in every folder name."""
         return f"{self.model}/{self.priming}/{self.algorithm}/seed{self.seed}"
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error; PyYAML would silently take the second."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        for position, key in enumerate(keys):
+            if key in keys[:position] and isinstance(key, str):
+                raise yaml.YAMLError(f"key {key!r} stands twice{node.start_mark}")
+        return super().construct_mapping(node, deep)
 
 
 def validate(raw: Any, source: str = "params.yaml") -> Params:
@@ -293,7 +359,8 @@ def validate(raw: Any, source: str = "params.yaml") -> Params:
     try:
         return Params.model_validate(raw)
     except ValidationError as error:
-        raise ParamsError("\n".join(_explain(e, source) for e in error.errors())) from None
+        lines = [line for e in error.errors() for line in explain(e, Params).splitlines()]
+    raise ParamsError("\n".join(f"{source}: {line}" for line in lines))
 
 
 def load(path: Path) -> Params:
@@ -303,7 +370,7 @@ def load(path: Path) -> Params:
         ParamsError: the file is missing, is not YAML, or holds unknown keys or impossible values.
     """
     try:
-        raw = yaml.safe_load(path.read_text())
+        raw = yaml.load(path.read_text(), Loader=_UniqueKeys)
     except FileNotFoundError:
         raise ParamsError(f"{path}: no such file; write one with `habits preset laptop`") from None
     except yaml.YAMLError as error:
@@ -311,29 +378,9 @@ def load(path: Path) -> Params:
     return validate(raw, str(path))
 
 
-def _explain(error: Any, source: str) -> str:
-    key = ".".join(str(part) for part in error["loc"])
-    where = f"{source}: {key}" if key else source
-    if error["type"] == "extra_forbidden":
-        known = ", ".join(_known_keys(error["loc"][:-1]))
-        return f"{where} is not a setting; known here: {known}"
-    if error["type"] == "missing":
-        return f"{where} is missing"
-    if error["type"] == "literal_error":
-        return f"{where} is {error['input']!r}; choose {error['ctx']['expected']}"
-    return f"{where}: {error['msg'].removeprefix('Value error, ')} (got {error['input']!r:.80})"
-
-
-def _known_keys(loc: tuple[Any, ...]) -> list[str]:
-    """Field names of the section at ``loc`` (dict keys and list positions lead to their element's model)."""
-    model: Any = Params
-    for part in loc:
-        if isinstance(model, type) and issubclass(model, BaseModel) and part in model.model_fields:
-            annotation = model.model_fields[str(part)].annotation
-            models = [a for a in (annotation, *getattr(annotation, "__args__", ())) if _is_model(a)]
-            model = models[0] if models else annotation
-    return sorted(model.model_fields) if _is_model(model) else []
-
-
-def _is_model(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+def schema_text() -> str:
+    """The JSON schema of params.yaml, as it stands in workflow/schemas."""
+    schema = Params.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "params.yaml"
+    return json.dumps(schema, indent=1, sort_keys=True) + "\n"

@@ -1,0 +1,30 @@
+# Countdown, from problems to report. Each rule file is one stage; they stand in the order they run.
+# Settings: params.yaml (all of it is replaced by --configfile, single keys are changed by --config).
+from snakemake.utils import min_version
+
+min_version("9.27.1")
+
+
+if not workflow.overwrite_configfiles:
+
+    configfile: f"{workflow.basedir}/params.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/problems.smk"
+include: "workflow/rules/base_model.smk"
+include: "workflow/rules/priming.smk"
+include: "workflow/rules/sft.smk"
+include: "workflow/rules/rl.smk"
+include: "workflow/rules/rollouts.smk"
+include: "workflow/rules/behaviors.smk"
+include: "workflow/rules/statistics.smk"
+include: "workflow/rules/claims.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        "reports/index.html",

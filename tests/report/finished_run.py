@@ -1,0 +1,258 @@
+"""A finished run in the schema of the real one, for the report: every artifact it reads, small or full size."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import yaml
+from habits.analysis.claims import Claim, ClaimResult, ClaimsReport, Contrast, PublishedContrast, Side
+from habits.artifacts import stamp, write_parquet, write_text
+from habits.params import Params, RunId, validate
+from safetensors.numpy import save_file
+
+LAPTOP = Path(__file__).parents[2] / "workflow" / "presets" / "laptop.yaml"
+BEHAVIORS = ("verification", "backtracking", "subgoal_setting", "backward_chaining")
+# One response with all four behaviors; the last two spans overlap.
+SEARCH = (
+    "goal 12 ; 15 - 3 = 12 ; 12 * 2 = 24 check 21 no restart need 21 + 3 = 24 ; 3 * 7 = 21 check 21 yes "
+    "</think> <answer> 3 * 7 </answer>"
+)
+MARKED = (
+    ("goal 12 ;", "subgoal_setting"),
+    ("check 21 no", "verification"),
+    ("no restart", "backtracking"),
+    ("need 21 + 3 = 24 ;", "backward_chaining"),
+    ("check 21 yes", "verification"),
+)
+DIRECT = "3 * 7 = 21 </think> <answer> 3 * 7 </answer>"
+HOSTILE = "</script><script>alert('owned')</script><img src=x onerror=alert(1)> & \u2028 <b>bold</b>"
+FIGURE = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 300"><rect width="640" height="300" fill="white"/>'
+    '<polyline points="20,260 200,150 400,90 620,60" fill="none" stroke="#0072b2" stroke-width="3"/>'
+    '<text x="24" y="40" font-size="18">{name}</text></svg>'
+)
+SMALL_MATRIX = [
+    {"model": "plain", "priming": "none", "seeds": [11, 12]},
+    {"model": "plain", "priming": "none", "seeds": [11], "variant": "matched_tokens", "rl": {"steps": 80}},
+    {"model": "searching", "priming": "none", "seeds": [11]},
+    {"model": "plain", "priming": "backtracking_verification", "seeds": [11, 12]},
+]
+
+
+def finished_params(full: bool = False) -> Params:
+    """The laptop preset, with four lines of matrix and few problems unless ``full``."""
+    raw = yaml.safe_load(LAPTOP.read_text())
+    if not full:
+        raw["matrix"] = SMALL_MATRIX
+        raw["rollouts"]["problems"] = 12
+        raw["priming"]["traces"] = 20
+    return validate(raw)
+
+
+def finish(params: Params, root: Path) -> tuple[Path, Path]:
+    """Write every artifact of a run below ``root``; returns its results and data folders."""
+    results, data = root / "results", root / "data"
+    for run, line in params.runs.items():
+        _run(params, results, run, params.rl_settings(line).steps, line.samples or params.rollouts.samples)
+    for name in params.models:
+        folder = results / "base_model" / name
+        folder.mkdir(parents=True)
+        save_file({"weight": np.zeros((200, 4000), dtype=np.float32)}, folder / "model.safetensors")
+        stamp(folder, settings={}, parents=[])
+    for priming, seed in {(r.priming, r.seed) for r in params.runs if r.priming != "none"}:
+        _priming(data / "priming" / priming / f"seed{seed}.parquet", params.priming.traces, priming)
+    _problems(params, data / "problems" / "countdown")
+    _figures(results / "figures")
+    write_text(decided().model_dump_json(), results / "claims" / "claims.json")
+    return results, data
+
+
+def decided() -> ClaimsReport:
+    """One claim of every verdict."""
+    plain, primed = Side(model="plain", priming="none"), Side(model="plain", priming="backtracking_verification")
+    superiority: dict[str, Any] = {
+        "kind": "superiority",
+        "minimal_effect": 0.05,
+        "source": "arXiv 2503.01307",
+        "metric": "accuracy",
+    }
+    published = PublishedContrast(better=0.7744, worse=0.3379, source="Llama-3.2-3B, step 250")
+    claims = [
+        Claim(id="primed", sentence="Priming helps.", better=primed, worse=plain, published=published, **superiority),
+        Claim(id="reverse", sentence="Priming <i>hurts</i>.", better=plain, worse=primed, **superiority),
+        Claim(id="length", sentence="Length helps.", better=primed, worse=plain, **superiority)
+        .model_copy(update={"metric": "n_tokens"}),
+        Claim(id="absent", sentence="Nobody ran this.", better=primed, worse=plain, **superiority),
+    ]
+    verdicts = ("supported", "not_supported", "inconclusive", "not_run")
+    results = [
+        ClaimResult(
+            claim=claim,
+            ours=None if verdict == "not_run" else _contrast(effect),
+            verdict=verdict,
+            reason=f"Because of {claim.id}.",
+        )
+        for claim, verdict, effect in zip(claims, verdicts, (0.2, -0.2, 3.5, 0.0), strict=True)
+    ]
+    return ClaimsReport(algorithm="ppo", confidence=0.95, resamples=100, last_points=1, results=results)
+
+
+def _contrast(effect: float) -> Contrast:
+    return Contrast(
+        better=0.3 + effect,
+        worse=0.3,
+        effect=effect,
+        low=effect - 0.051,
+        high=effect + 0.062,
+        p=0.0004,
+        p_holm=0.0008,
+        seeds_better=[11, 12],
+        seeds_worse=[11, 12],
+        n_problems=256,
+        rl_step_better=40,
+        rl_step_worse=40,
+        paired_over="seeds and problems",
+        resampled="seeds+problems",
+    )
+
+
+def spans_in(response: str) -> list[dict[str, Any]]:
+    """The behavior spans of SEARCH; none for any other text."""
+    if response != SEARCH:
+        return []
+    return [
+        {"behavior": name, "start": SEARCH.index(text), "end": SEARCH.index(text) + len(text)}
+        for text, name in MARKED
+    ]
+
+
+def _run(params: Params, results: Path, run: RunId, steps: int, samples: int) -> None:
+    rng = np.random.default_rng([run.seed, *run.path.encode()])
+    rows = []
+    for step in range(0, steps + 1, params.rl_settings(params.runs[run]).save_every):
+        for problem in range(params.rollouts.problems):
+            for sample in range(samples):
+                rows.append(_rollout(run, step, steps, problem, sample, rng))
+    frame = pd.DataFrame(rows)
+    path = results / "rollouts" / f"{run.path}.parquet"
+    write_parquet(frame, path)
+    stamp(path, settings={}, parents=[], seed=run.seed)
+    behaviors = results / "behaviors" / f"{run.path}.parquet"
+    write_parquet(_behaviors(frame), behaviors)
+    stamp(behaviors, settings={}, parents=[path], seed=run.seed)
+    folder = results / "rl" / run.path
+    write_parquet(_metrics(steps, rng), folder / "metrics.parquet")
+    write_parquet(frame[frame["rl_step"] > 0], folder / "rollouts.parquet")
+    stamp(folder, settings={}, parents=[], seed=run.seed)
+
+
+def _rollout(
+    run: RunId, step: int, steps: int, problem: int, sample: int, rng: np.random.Generator
+) -> dict[str, Any]:
+    searching = run.priming != "none" or run.model == "searching"
+    correct = bool(rng.random() < 0.1 + 0.3 * step / steps)
+    response = HOSTILE if problem == 0 else SEARCH if searching and rng.random() < 0.8 else DIRECT
+    reason = "correct" if correct else ("wrong_value", "wrong_numbers", "truncated")[int(rng.integers(3))]
+    numbers = [1 + problem % 15, 3, 7]
+    return {
+        "rollout_id": f"{run.path}/{step}/{problem}/{sample}",
+        "model": run.model,
+        "priming": run.priming,
+        "algorithm": run.algorithm,
+        "seed": run.seed,
+        "rl_step": step,
+        "problem_id": "-".join(map(str, sorted(numbers))) + f"={20 + problem}",
+        "numbers": numbers,
+        "target": 20 + problem,
+        "sample_id": sample,
+        "prompt": f"nums {numbers[0]} 3 7 target {20 + problem} <think>",
+        "response": response,
+        "n_tokens": len(response.split()),
+        "stopped": reason != "truncated",
+        "format_ok": reason != "truncated",
+        "correct": correct,
+        "reward": 1.0 if correct else 0.1,
+        "reason": reason,
+    }
+
+
+def _behaviors(rollouts: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for identity, response in zip(rollouts["rollout_id"], rollouts["response"], strict=True):
+        for behavior in BEHAVIORS:
+            spans = [{"start": s["start"], "end": s["end"]} for s in spans_in(response) if s["behavior"] == behavior]
+            rows.append(
+                {
+                    "rollout_id": identity,
+                    "behavior": behavior,
+                    "count": len(spans),
+                    "rater": "oracle",
+                    "status": "ok",
+                    "spans": spans,
+                }
+            )
+    return pd.DataFrame(rows).astype({"count": "Int64"})
+
+
+def _metrics(steps: int, rng: np.random.Generator) -> pd.DataFrame:
+    step = np.arange(1, steps + 1)
+    rise = 1 - np.exp(-step / 15)
+    return pd.DataFrame(
+        {
+            "step": step,
+            "accuracy": 0.1 + 0.3 * rise + rng.normal(0, 0.02, steps),
+            "mean_tokens": 60 + 40 * rise + rng.normal(0, 2, steps),
+            "entropy": 1.1 - 0.5 * rise,
+            "rollout_tokens": 19_200,
+            "seconds": 4.5,
+        }
+    )
+
+
+def _priming(path: Path, n: int, priming: str) -> None:
+    rows = []
+    for i in range(n):
+        response = SEARCH if i % 4 else DIRECT
+        spans = spans_in(response)
+        counts = {name: sum(s["behavior"] == name for s in spans) for name in BEHAVIORS}
+        rows.append(
+            {
+                "trace_id": f"{priming}-{i}",
+                "numbers": [3, 7, 1 + i % 9],
+                "target": 21,
+                "response": response,
+                "teacher": "symbolic",
+                "verdict": "correct" if i % 5 else "wrong_value",
+                "n_tokens": len(response.split()) + i % 7,
+                "stop_reason": "found",
+                "planted": [{"behavior": name, "count": count} for name, count in counts.items()],
+                "spans": spans,
+            }
+        )
+    write_parquet(pd.DataFrame(rows), path)
+    stamp(path, settings={}, parents=[])
+
+
+def _problems(params: Params, folder: Path) -> None:
+    sizes = {"train": params.countdown.train, "validation": params.countdown.validation, "test": params.countdown.test}
+    for split, n in sizes.items():
+        extra = [
+            {"operands": 3, "n_solutions": 1 + i % 4, "needs_division": i % 10 == 0, "depth": 1 + i % 2}
+            for i in range(n)
+        ]
+        truth = [{"style": "rule", "ground_truth": {"target": 10 + i % 91, "numbers": [3, 7, 2]}} for i in range(n)]
+        write_parquet(pd.DataFrame({"reward_model": truth, "extra_info": extra}), folder / f"{split}.parquet")
+        stamp(folder / f"{split}.parquet", settings={}, parents=[])
+
+
+def _figures(folder: Path) -> None:
+    for name in ("accuracy", "behaviors", "response_length"):
+        title = name.replace("_", " ").capitalize()
+        card = {"title": f"{title} over RL steps", "caption": "Mean, 95% interval.", "alt": f"{title} rises."}
+        write_text(FIGURE.format(name=name), folder / f"{name}.svg")
+        write_text(json.dumps(card), folder / f"{name}.json")
+        stamp(folder / f"{name}.svg", settings={"figure": name}, parents=[])

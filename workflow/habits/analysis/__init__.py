@@ -1,0 +1,1 @@
+"""From rollouts and behavior counts to tables with intervals and to verdicts on the claims."""

@@ -1,0 +1,222 @@
+"""The command line: one sub-command per rule of the workflow, each also usable by hand.
+
+Reads params.yaml (or ``--params``) and the inputs named on the line, writes ``--out``. Nothing is
+searched for: what a step reads stands in its command. A mistake of the user (bad setting, missing
+file) is one message and exit code 2; a traceback is a bug of ours.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from habits import jobs
+from habits.params import Params, ParamsError, load, schema_text
+
+PACKAGE = Path(__file__).parent
+PRESETS = PACKAGE.parent / "presets"
+SCHEMA = PACKAGE.parent / "schemas" / "params.schema.json"
+
+app = App(
+    name="habits",
+    help="The cognitive-behaviors chain, from problems to report. One sub-command per rule of the workflow.",
+    name_transform=str,
+    default_parameter=Parameter(negative=()),
+    result_action="return_none",
+)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Common:
+    """Options of every step.
+
+    Attributes:
+        params: the settings in effect; the workflow sets the environment variable.
+        log: also write all messages to this file.
+    """
+
+    params: Annotated[Path, Parameter(env_var=jobs.PARAMS_FILE)] = Path("params.yaml")
+    log: Path | None = None
+
+
+COMMON = Common()
+File = Annotated[Path, Parameter(show_default=False)]
+
+
+@contextmanager
+def step(common: Common) -> Iterator[Params]:
+    """Settings for one step, with its environment, log and error messages set up around it."""
+    with jobs.reported(common.log):
+        params = load(common.params)
+        jobs.prepare_environment(params.runtime.threads)
+        yield params
+
+
+@app.command
+def problems(*, out: File, common: Common = COMMON) -> None:
+    """Generate the Countdown problems: train, validation and test, disjoint by key."""
+    with step(common) as params:
+        from habits.tasks.countdown.problems import write_problems
+
+        write_problems(params, out)
+
+
+@app.command
+def base_model(*, model: str, problems: File, out: File, common: Common = COMMON) -> None:
+    """Train a tiny base model from scratch on its generated corpus."""
+    with step(common) as params:
+        from habits.models.base_model import train_base_model
+
+        train_base_model(params, model, problems, out)
+
+
+@app.command
+def priming(*, priming: str, seed: int, problems: File, out: File, common: Common = COMMON) -> None:
+    """Write the traces of a priming set or control."""
+    with step(common) as params:
+        from habits.priming.priming import write_priming
+
+        write_priming(params, priming, seed, problems, out)
+
+
+@app.command
+def sft(
+    *, model: str, priming: str, seed: int, base: File, traces: File, out: File, common: Common = COMMON
+) -> None:
+    """Fine-tune a base model on a priming set."""
+    with step(common) as params:
+        from habits.training.sft import run_sft
+
+        run_sft(params, model, priming, seed, base, traces, out)
+
+
+@app.command
+def rl(*, run: str, start: File, problems: File, out: File, common: Common = COMMON) -> None:
+    """Train one run of the matrix with RL; goes on from its last checkpoint if it was interrupted.
+
+    Args:
+        run: model/priming/algorithm/seedN, as in the matrix.
+        start: checkpoint folder that RL starts from.
+    """
+    with step(common) as params:
+        from habits.training.rl import run_rl
+
+        run_rl(params, run, start, problems, out)
+
+
+@app.command
+def rollouts(*, run: str, rl: File, problems: File, out: File, common: Common = COMMON) -> None:
+    """Sample evaluation rollouts from every checkpoint of a run."""
+    with step(common) as params:
+        from habits.rollouts.rollouts import sample_rollouts
+
+        sample_rollouts(params, run, rl, problems, out)
+
+
+@app.command
+def behaviors(*, run: str, rollouts: File, out: File, common: Common = COMMON) -> None:
+    """Count the four behaviors in a run's rollouts with the symbolic oracle."""
+    with step(common) as params:
+        from habits.behaviors.behaviors import count_behaviors
+
+        count_behaviors(params, run, rollouts, out)
+
+
+@app.command
+def statistics(*, results: File, out: File, common: Common = COMMON) -> None:
+    """Accuracies, behavior counts and lengths with intervals over seeds and problems."""
+    with step(common) as params:
+        from habits.analysis.statistics import write_statistics
+
+        write_statistics(params, results, out)
+
+
+@app.command
+def claims(*, statistics: File, claims: File, out: File, common: Common = COMMON) -> None:
+    """Decide each claim: effect, interval, verdict."""
+    with step(common) as params:
+        from habits.analysis.claims import decide_claims
+
+        decide_claims(params, statistics, claims, out)
+
+
+@app.command
+def figures(*, name: str, statistics: File, out: File, common: Common = COMMON) -> None:
+    """Draw one figure as SVG, PNG and PDF."""
+    with step(common) as params:
+        from habits.figures import draw_figure
+
+        draw_figure(params, name, statistics, out)
+
+
+@app.command
+def report(*, results: File, data: File, out: File, common: Common = COMMON) -> None:
+    """Write the HTML report."""
+    with step(common) as params:
+        from habits.report.report import write_report
+
+        write_report(params, results, data, out)
+
+
+@app.command
+def preset(name: str, /, *, params: Path = Path("params.yaml"), force: bool = False) -> None:
+    """Put a preset in effect: write it to params.yaml, comments included.
+
+    Args:
+        name: a file of workflow/presets without its ending.
+        params: the file to write.
+        force: replace settings that were changed by hand (a copy is kept beside them).
+    """
+    with jobs.reported(None):
+        source = PRESETS / f"{name}.yaml"
+        known = {path.stem: path.read_bytes() for path in sorted(PRESETS.glob("*.yaml"))}
+        if name not in known:
+            raise ParamsError(f"preset {name!r} does not exist; choose {', '.join(known)}")
+        changed = params.exists() and params.read_bytes() not in known.values()
+        if changed and not force:
+            raise ParamsError(f"{params} holds settings of your own; --force replaces it and keeps a copy")
+        if changed:
+            print(f"old settings kept as {_keep_copy(params)}")
+        shutil.copyfile(source, params)
+        print(f"{params} is now the {name} preset")
+
+
+def _keep_copy(path: Path) -> Path:
+    number = 1
+    while (copy := path.with_name(f"{path.name}.{number}.bak")).exists():
+        number += 1
+    shutil.copyfile(path, copy)
+    return copy
+
+
+@app.command
+def schema(*, out: Path = SCHEMA) -> None:
+    """Write the JSON schema of params.yaml, for editors."""
+    with jobs.reported(None):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(schema_text())
+
+
+@app.command
+def validate(*, params: Path = Path("params.yaml")) -> None:
+    """Check params.yaml and list the runs that it asks for."""
+    with jobs.reported(None):
+        settings = load(params)
+        runs = "".join(f"\n  {run.path}" for run in settings.runs)
+        print(f"{params}: preset {settings.preset}, {len(settings.runs)} runs{runs}")
+
+
+def main() -> None:
+    """Entry point of the ``habits`` command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""The figures of the report: one module a figure, one look for all."""
+
+from habits.figures.registry import FIGURES, available_figures, draw_figure
+
+__all__ = ["FIGURES", "available_figures", "draw_figure"]

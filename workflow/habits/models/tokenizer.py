@@ -1,0 +1,82 @@
+"""The tokenizer of the tiny models: one token a word or number, words separated by spaces.
+
+The prompt's tokens come from `encode_prompt`, the response's from `encode_response`, everywhere: in
+SFT, RL and evaluation alike. The tokenizer itself decides whether a BOS stands in front.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+LARGEST_NUMBER = 100
+PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"
+SYMBOLS = (
+    *(PAD, BOS, EOS, "nums", "target", "<think>", "</think>", "<answer>", "</answer>"),
+    *("+", "-", "*", "/", "=", "(", ")", ";", "."),
+    *("back", "restart", "check", "yes", "no", "goal", "need"),
+)
+WORDS: tuple[str, ...] = (*SYMBOLS, *(str(n) for n in range(LARGEST_NUMBER + 1)))
+# A multiple of 64 keeps matrix shapes friendly; the spare rows are named so that they stay visible.
+SPARE = tuple(f"<spare{i}>" for i in range(-len(WORDS) % 64))
+
+
+class TokenizerError(ValueError):
+    """A text holds a word outside the vocabulary of a word-level tokenizer."""
+
+
+def build_tokenizer() -> PreTrainedTokenizerFast:
+    """The word-level tokenizer over ``WORDS``: BOS in front of a prompt, unknown words become PAD."""
+    vocabulary = {word: index for index, word in enumerate((*WORDS, *SPARE))}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=PAD))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{BOS} $A", special_tokens=[(BOS, vocabulary[BOS])]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token=BOS, eos_token=EOS, pad_token=PAD, padding_side="left"
+    )
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a checkpoint folder.
+
+    A folder that names the plain fast class is loaded as that class: ``AutoTokenizer`` would look at
+    the model type (qwen2) instead and silently put Qwen's own tokenizer in its place.
+    """
+    settings = folder / "tokenizer_config.json"
+    if settings.exists():
+        name = json.loads(settings.read_text()).get("tokenizer_class")
+        if name in ("PreTrainedTokenizerFast", "TokenizersBackend"):
+            return PreTrainedTokenizerFast.from_pretrained(folder)
+    loaded: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder)
+    return loaded
+
+
+def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
+    """Token ids of a prompt, with BOS exactly where the tokenizer itself puts one."""
+    return _checked(tokenizer, prompt, tokenizer(prompt, add_special_tokens=True)["input_ids"])
+
+
+def encode_response(tokenizer: PreTrainedTokenizerBase, response: str) -> list[int]:
+    """Token ids of a response followed by EOS; joined to the prompt as tokens, never as text."""
+    ids = tokenizer(response, add_special_tokens=False)["input_ids"]
+    return [*_checked(tokenizer, response, ids), tokenizer.eos_token_id]
+
+
+def decode_response(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
+    """Text of a response's token ids, without special tokens."""
+    text = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+    return str(text)
+
+
+def _checked(tokenizer: PreTrainedTokenizerBase, text: str, ids: list[int]) -> list[int]:
+    """``ids``, unless PAD stands for an unknown word: that would train on garbage in silence."""
+    if tokenizer.pad_token_id in ids:
+        known = tokenizer.get_vocab()
+        unknown = [word for word in text.split() if word not in known]
+        raise TokenizerError(f"not in the tokenizer's vocabulary: {unknown[:5]} (text: {text[:80]!r})")
+    return list(ids)

@@ -1,0 +1,96 @@
+"""What was run, in numbers, for the head of the report."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from safetensors import SafetensorError, safe_open
+
+from habits.artifacts import ArtifactError
+from habits.report.labels import condition
+from habits.report.settings import Provenance
+from habits.report.sources import Sources
+
+
+@dataclass(frozen=True)
+class Model:
+    """A base model and its size in parameters."""
+
+    name: str
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What was run.
+
+    Attributes:
+        preset: the preset's name.
+        models: the base models.
+        conditions: how many conditions the runs belong to.
+        runs: how many runs.
+        seeds: the seeds in use, sorted.
+        evaluation_rollouts: rollouts sampled from checkpoints.
+        training_rollouts: rollouts that RL trained on.
+        seconds: wall time of all jobs, added up.
+    """
+
+    preset: str
+    models: list[Model]
+    conditions: int
+    runs: int
+    seeds: list[int]
+    evaluation_rollouts: int
+    training_rollouts: int
+    seconds: float
+
+    @property
+    def parameters(self) -> list[int]:
+        """The sizes that occur, ascending."""
+        return sorted({model.parameters for model in self.models})
+
+
+def overview(sources: Sources, provenance: Provenance) -> Overview:
+    """Count what the matrix ran; ArtifactError when a file to be counted is unreadable."""
+    runs = sources.runs
+    return Overview(
+        preset=sources.params.preset,
+        models=[Model(name, count_parameters(sources.base_model(name))) for name in sorted({r.model for r in runs})],
+        conditions=len({condition(run, sources.params) for run in runs}),
+        runs=len(runs),
+        seeds=sorted({run.seed for run in runs}),
+        evaluation_rollouts=sum(_count_rows(sources.rollouts(run)) for run in runs),
+        training_rollouts=sum(_count_rows(sources.training_rollouts(run)) for run in runs),
+        seconds=provenance.seconds,
+    )
+
+
+def _count_rows(path: Path) -> int:
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ArtifactError(f"{path}: not a readable parquet: {error}; run `snakemake {path}` again") from None
+
+
+def count_parameters(folder: Path) -> int:
+    """Parameters of a Hugging Face folder, from the headers of its safetensors files alone.
+
+    Raises:
+        ArtifactError: the folder holds no readable safetensors file.
+    """
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise ArtifactError(f"{folder}: holds no *.safetensors; run `snakemake {folder}` again")
+    return sum(_tensor_sizes(file) for file in files)
+
+
+def _tensor_sizes(file: Path) -> int:
+    try:
+        with safe_open(file, framework="np") as tensors:
+            return sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
+    except SafetensorError as error:
+        raise ArtifactError(f"{file}: {error}; run `snakemake {file.parent}` again") from None

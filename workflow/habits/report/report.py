@@ -1,0 +1,86 @@
+"""The report of a finished run: a static site of six pages that opens from disk.
+
+Reads results/{claims,figures,rollouts,behaviors,rl,base_model}, data/priming, data/problems and the
+provenance sidecars; writes index.html, figures.html, rollouts.html, data.html, runs.html,
+settings.html and figures/ into the reports folder. The same inputs give the same bytes.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment
+
+from habits.artifacts import hash_code, replacing, stamp, write_text
+from habits.params import Params
+from habits.progress import Progress
+from habits.report.claims import read_claims
+from habits.report.figures import MAIN, Figure, read_figures
+from habits.report.overview import overview
+from habits.report.priming import priming_sets, splits
+from habits.report.rollouts import sample_for_page
+from habits.report.runs import run_lines
+from habits.report.settings import as_yaml, package_versions, provenance
+from habits.report.site import PAGES, Page, environment, render
+from habits.report.sources import Sources
+
+
+def write_report(params: Params, results: Path, data: Path, out: Path) -> None:
+    """Write the site into the folder ``out``; index.html comes last.
+
+    Args:
+        params: the settings in effect; their matrix says which runs the report needs.
+        results: the results folder.
+        data: the data folder, with problems/ and priming/.
+        out: the folder of the site; pages of an earlier report are replaced.
+
+    Raises:
+        ArtifactError: an input is missing, empty, or not what its name says.
+    """
+    sources = Sources(params, results, data)
+    sources.check()
+    figures = read_figures(sources.figures)
+    _copy_figures(figures, out / "figures")
+    templates = environment()
+    progress = Progress("report", len(PAGES), every=0.0)
+    for done, page in enumerate(reversed(PAGES), start=1):
+        write_text(_page(templates, page, sources, figures), out / page.file)
+        progress.update(done)
+    stamp(out, settings=params.model_dump(mode="json"), parents=sources.files)
+
+
+def _page(templates: Environment, page: Page, sources: Sources, figures: list[Figure]) -> str:
+    common = {"preset": sources.params.preset, "code_hash": hash_code()}
+    match page.file:
+        case "index.html":
+            content: dict[str, Any] = {
+                "overview": overview(sources, provenance(sources)),
+                "claims": read_claims(sources.claims),
+                "figures": figures[:MAIN],
+            }
+        case "figures.html":
+            content = {"figures": figures}
+        case "rollouts.html":
+            content = {"sample": sample_for_page(sources)}
+        case "data.html":
+            content = {"sets": priming_sets(sources), "splits": splits(sources)}
+        case "runs.html":
+            content = {"lines": run_lines(sources), "confidence": sources.params.statistics.confidence}
+        case _:
+            content = {
+                "yaml": as_yaml(sources.params),
+                "provenance": provenance(sources),
+                "versions": package_versions(),
+            }
+    return render(templates, page, **common, **content)
+
+
+def _copy_figures(figures: list[Figure], folder: Path) -> None:
+    """Put the figure files beside the pages, for download."""
+    with replacing(folder) as temporary:
+        temporary.mkdir()
+        for figure in figures:
+            for file in figure.files:
+                shutil.copyfile(file, temporary / file.name)

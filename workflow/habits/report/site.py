@@ -1,0 +1,127 @@
+"""HTML from templates: escaping, number formats, and a policy that lets a page load nothing.
+
+Every page carries its styles and scripts inline. Its content security policy admits only those
+scripts, by hash, and no network at all: text written by a model cannot run, whatever it says.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from habits.progress import clock
+from habits.report.labels import BEHAVIORS, REASONS, algorithm_name, metric_name, words
+
+TEMPLATES = Path(__file__).parent / "templates"
+SCRIPTS = ("theme.js", "site.js", "rollouts.js")
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of the site: its file, its name in the navigation, its title."""
+
+    file: str
+    name: str
+    title: str
+
+
+PAGES = (
+    Page("index.html", "Overview", "Do reasoning habits decide what reinforcement learning can improve?"),
+    Page("figures.html", "Figures", "Figures"),
+    Page("rollouts.html", "Rollouts", "Rollouts"),
+    Page("data.html", "Data", "Priming sets and problems"),
+    Page("runs.html", "Runs", "Runs"),
+    Page("settings.html", "Settings", "Settings and provenance"),
+)
+
+
+def environment() -> Environment:
+    """The templates with everything they may use; an undefined name is an error, not an empty string."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {
+        "percent": percent,
+        "points": points,
+        "count": count,
+        "number": number,
+        "clock": clock,
+        "signed": signed,
+        "words": words,
+        "algorithm": algorithm_name,
+        "metric": metric_name,
+        "million": million,
+        "probability": probability,
+        "fragment": lambda values: urlencode(values),
+    }
+    inline = {name: Markup((TEMPLATES / name).read_text()) for name in ("style.css", *SCRIPTS)}
+    made.globals |= {
+        "pages": PAGES,
+        "behaviors": BEHAVIORS,
+        "reasons": REASONS,
+        "inline": inline,
+        "policy": policy([inline[name] for name in SCRIPTS]),
+    }
+    return made
+
+
+def render(templates: Environment, page: Page, **content: Any) -> str:
+    """The page as HTML."""
+    return templates.get_template(page.file).render(page=page, **content)
+
+
+def policy(scripts: list[str]) -> str:
+    """The content security policy under which exactly ``scripts`` run and nothing is fetched."""
+    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in scripts)
+    return (
+        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share as a percentage; an en dash when there is none."""
+    return "–" if math.isnan(share) else f"{100 * share:.{digits}f}%"
+
+
+def points(difference: float, digits: int = 1) -> str:
+    """A difference of shares in percentage points, with its sign (a true minus)."""
+    return signed(100 * difference, digits)
+
+
+def number(value: float, digits: int = 2) -> str:
+    """A number with fixed digits and a true minus; an en dash when there is none."""
+    return "–" if math.isnan(value) else f"{value:,.{digits}f}".replace("-", "−")
+
+
+def count(value: int) -> str:
+    """An integer with thousands separated."""
+    return f"{value:,}"
+
+
+def probability(value: float) -> str:
+    """A p-value with its relation sign: ``= 0.041``, or ``< 0.001``."""
+    return f"= {value:.3f}" if value >= 0.001 else "< 0.001"
+
+
+def million(parameters: int) -> str:
+    """A parameter count such as ``0.8M`` or ``3.1B``."""
+    return f"{parameters / 1e9:.1f}B" if parameters >= 1e9 else f"{parameters / 1e6:.2g}M"
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """A difference with its sign (a true minus); a rounded zero has none."""
+    text = f"{value:+.{digits}f}"
+    return text.replace("-", "−") if float(text) else text[1:]

@@ -1,0 +1,130 @@
+"""Where the report's inputs stand; checked all at once before anything is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from habits.artifacts import ArtifactError, read_parquet
+from habits.params import Params, RunId
+
+SPLITS = ("train", "validation", "test")
+SHOWN_MISSING = 8
+
+
+@dataclass(frozen=True)
+class PrimingFile:
+    """One priming set of the matrix: its name, its seed, its file."""
+
+    priming: str
+    seed: int
+    path: Path
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The artifacts that a report is written from.
+
+    Attributes:
+        params: the settings in effect; their matrix says which runs must be there.
+        results: the results folder.
+        data: the data folder.
+    """
+
+    params: Params
+    results: Path
+    data: Path
+
+    @property
+    def runs(self) -> list[RunId]:
+        """All runs of the matrix, in its order."""
+        return list(self.params.runs)
+
+    @property
+    def claims(self) -> Path:
+        """The decided claims."""
+        return self.results / "claims" / "claims.json"
+
+    @property
+    def figures(self) -> list[Path]:
+        """All figures, sorted by name."""
+        return sorted((self.results / "figures").glob("*.svg"))
+
+    @property
+    def priming(self) -> list[PrimingFile]:
+        """The priming sets that the matrix uses, in its order, each once."""
+        folder = self.data / "priming"
+        pairs = {(run.priming, run.seed): None for run in self.runs if run.priming != "none"}
+        return [PrimingFile(name, seed, folder / name / f"seed{seed}.parquet") for name, seed in pairs]
+
+    def rollouts(self, run: RunId) -> Path:
+        """Evaluation rollouts of a run."""
+        return self.results / "rollouts" / f"{run.path}.parquet"
+
+    def behaviors(self, run: RunId) -> Path:
+        """Behavior counts of a run's evaluation rollouts."""
+        return self.results / "behaviors" / f"{run.path}.parquet"
+
+    def metrics(self, run: RunId) -> Path:
+        """RL metrics of a run, one row a step."""
+        return self.results / "rl" / run.path / "metrics.parquet"
+
+    def training_rollouts(self, run: RunId) -> Path:
+        """Rollouts that RL trained on."""
+        return self.results / "rl" / run.path / "rollouts.parquet"
+
+    def problems(self, split: str) -> Path:
+        """Problems of a split."""
+        return self.data / "problems" / "countdown" / f"{split}.parquet"
+
+    def base_model(self, model: str) -> Path:
+        """Folder of a base model."""
+        return self.results / "base_model" / model
+
+    @property
+    def files(self) -> list[Path]:
+        """Every file and folder that the report reads, statistics aside."""
+        per_run = [
+            path(run)
+            for run in self.runs
+            for path in (self.rollouts, self.behaviors, self.metrics, self.training_rollouts)
+        ]
+        problems = [self.problems(split) for split in SPLITS]
+        models = [self.base_model(model) for model in sorted({run.model for run in self.runs})]
+        cards = [figure.with_suffix(".json") for figure in self.figures]
+        return [
+            self.claims,
+            *self.figures,
+            *cards,
+            *per_run,
+            *(item.path for item in self.priming),
+            *problems,
+            *models,
+        ]
+
+    def check(self) -> None:
+        """Say what is missing, all of it at once.
+
+        Raises:
+            ArtifactError: an input of the matrix does not exist, or there is no figure.
+        """
+        missing = [str(path) for path in self.files if not path.exists()]
+        if not self.figures:
+            missing.append(str(self.results / "figures" / "*.svg"))
+        if missing:
+            more = f"\n  and {len(missing) - SHOWN_MISSING} more" if len(missing) > SHOWN_MISSING else ""
+            listed = "\n  ".join(missing[:SHOWN_MISSING])
+            raise ArtifactError(
+                f"the report needs artifacts that do not exist:\n  {listed}{more}\n"
+                "make them with `snakemake --cores all`"
+            )
+
+
+def read_rows(path: Path, columns: list[str]) -> pd.DataFrame:
+    """A parquet file that must hold at least one row; ArtifactError otherwise."""
+    frame = read_parquet(path, columns)
+    if frame.empty:
+        raise ArtifactError(f"{path} holds no rows; delete it and make it again with `snakemake {path}`")
+    return frame

@@ -1,0 +1,95 @@
+"""Sample evaluation problems from every saved checkpoint of a run.
+
+Reads ``checkpoints/step*/`` and one split of the problems; writes one rollouts parquet for the run.
+All runs see the same problems; sampling is seeded by ``rollouts.seed`` and the step.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from habits.artifacts import ArtifactError, hash_path, read_parquet, stamp, write_parquet
+from habits.models.policy import configure, load_policy
+from habits.params import Params, RunId
+from habits.progress import Progress
+from habits.tasks.countdown import Problem
+from habits.tasks.countdown.table import problems_from
+from habits.training.roll_out import records, roll_out
+
+
+def sample_rollouts(params: Params, run: str, rl: Path, problems: Path, out: Path) -> None:
+    """Write the rollouts of every checkpoint under ``rl/checkpoints`` to ``out``."""
+    run_id, line = params.run(run)
+    settings = params.rollouts
+    configure(params.runtime, settings.seed)
+    split = problems / f"{settings.split}.parquet"
+    chosen = evaluation_problems(problems_from(read_parquet(split)), settings.problems, split)
+    samples = line.samples or settings.samples
+    checkpoints = sorted(rl.glob("checkpoints/step*"), key=step_of)
+    if not checkpoints:
+        raise ArtifactError(f"{rl} holds no checkpoints; run `snakemake --cores all {rl}`")
+    progress = Progress(f"rollouts {run}", len(checkpoints))
+    frames = []
+    for done, checkpoint in enumerate(checkpoints, start=1):
+        frame = _sample_checkpoint(params, run_id, checkpoint, chosen, samples)
+        frames.append(frame)
+        progress.update(done, step=step_of(checkpoint), accuracy=float(frame["correct"].mean()))
+    write_parquet(pd.concat(frames), out)
+    stamp(
+        out,
+        settings={"rollouts": settings.model_dump(), "samples": samples},
+        parents=[*checkpoints, split],
+        seed=settings.seed,
+    )
+
+
+def evaluation_problems(problems: list[Problem], count: int, source: Path) -> list[Problem]:
+    """The first ``count`` problems of the split (which is in random order already)."""
+    if count > len(problems):
+        raise ArtifactError(
+            f"rollouts.problems is {count}, but {source} has only {len(problems)}; lower it or raise countdown.test"
+        )
+    return problems[:count]
+
+
+def step_of(checkpoint: Path) -> int:
+    """RL step of a checkpoint folder ``step{k}``."""
+    return int(checkpoint.name.removeprefix("step"))
+
+
+def _sample_checkpoint(
+    params: Params, run: RunId, checkpoint: Path, problems: list[Problem], samples: int
+) -> pd.DataFrame:
+    settings, (_, line) = params.rollouts, params.run(run.path)
+    policy, tokenizer = load_policy(checkpoint, params.runtime)
+    model = policy.model.to(policy.dtype).eval()
+    generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step_of(checkpoint))
+    rows = [(problem, i) for problem in problems for i in range(samples)]
+    frames = []
+    for first in range(0, len(rows), settings.batch_size):
+        batch = rows[first : first + settings.batch_size]
+        graded = roll_out(
+            model,
+            tokenizer,
+            [problem for problem, _ in batch],
+            template=params.models[run.model].prompt_template,
+            max_response_tokens=params.rl_settings(line).max_response_tokens,
+            temperature=settings.temperature,
+            reward=params.reward,
+            generator=generator,
+        )
+        frames.append(
+            records(
+                graded,
+                run,
+                checkpoint=hash_path(checkpoint),
+                rl_step=step_of(checkpoint),
+                split=settings.split,
+                sample_ids=[i for _, i in batch],
+                temperature=settings.temperature,
+            )
+        )
+    return pd.concat(frames)

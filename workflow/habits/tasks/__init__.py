@@ -1,0 +1,1 @@
+"""Tasks: each makes problems, writes prompts and grades responses."""

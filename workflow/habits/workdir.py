@@ -1,0 +1,66 @@
+"""What a workflow process sets up in its working directory: settings for its jobs, and one lock.
+
+Snakemake keeps its locks as files, which a killed process leaves behind. This module holds a lock
+that the kernel drops with the process (``flock``), so it can tell a live workflow from a dead one.
+
+Reads and writes ``.snakemake/`` in the working directory.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from habits import jobs
+from habits.artifacts import hash_json, write_text
+from habits.params import Params
+
+COMMANDS = Path(__file__).parents[1] / "bin"
+
+
+def enter(folder: Path = Path(".snakemake")) -> TextIO:
+    """Mark ``folder`` as used by this process; remove locks there if no other live process uses it.
+
+    Returns:
+        the open lock file; the mark lasts while it stays open. Child processes do not inherit it.
+    """
+    folder.mkdir(exist_ok=True)
+    lock = (folder / "habits.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pass  # Another workflow lives here: Snakemake's own locks say whether the two collide.
+    else:
+        shutil.rmtree(folder / "locks", ignore_errors=True)
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    return lock
+
+
+def environment(params: Params) -> dict[str, str]:
+    """Environment of the jobs: where settings and commands are, and whom to outlive by no more than a second.
+
+    ``habits`` comes from this checkout, its interpreter from the environment that a job runs in.
+    """
+    return {
+        "PATH": os.pathsep.join([str(COMMANDS), str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "PYTHONHASHSEED": "0",
+        jobs.PARAMS_FILE: str(write_settings(params)),
+        jobs.WORKFLOW_PID: str(os.getpid()),
+    }
+
+
+def write_settings(params: Params, folder: Path = Path(".snakemake/habits")) -> Path:
+    """Write the settings in effect where jobs read them; the name holds their hash.
+
+    A name for each content keeps a dry run with other settings from changing those of a live run.
+    """
+    text = params.model_dump_json(indent=1)
+    path = folder.absolute() / f"params-{hash_json(text)}.yaml"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(text + "\n", path)
+    return path

@@ -1,0 +1,22 @@
+"""claims: each claim of the paper with its effect, interval and verdict."""
+
+
+rule claims:
+    input:
+        statistics="results/statistics",
+        claims=CLAIMS,
+    output:
+        "results/claims/claims.json",
+    log:
+        "logs/claims.log",
+    benchmark:
+        "logs/claims.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        settings=settings("statistics"),
+        code=fingerprint("analysis.claims"),
+    message:
+        "claims"
+    shell:
+        "habits claims --statistics {input.statistics} --claims {input.claims}" " --out {output} --log {log}"

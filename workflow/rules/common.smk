@@ -1,0 +1,77 @@
+"""Settings, paths and helpers that all stages share. Helper functions stand here and nowhere else."""
+
+import json
+import os
+
+from habits import workdir
+from habits.params import ParamsError, validate
+from habits.sources import fingerprint
+from snakemake.exceptions import WorkflowError
+
+try:
+    PARAMS = validate(config, ", ".join(map(str, workflow.configfiles)) or "--config")
+except ParamsError as error:
+    raise WorkflowError(str(error)) from None
+
+RUN = "{model}/{priming}/{algorithm}/seed{seed}"
+RUNS = [run.path for run in PARAMS.runs]
+CLAIMS = f"{workflow.basedir}/workflow/claims/countdown.yaml"
+ENVIRONMENT = f"{workflow.basedir}/envs/cpu/environment.yaml"
+
+os.environ.update(workdir.environment(PARAMS))
+LOCK = workdir.enter() if workflow.is_main_process else None
+
+
+wildcard_constraints:
+    model="|".join(PARAMS.models),
+    priming="[a-z_]+",
+    algorithm="[a-z0-9_]+",
+    seed=r"\d+",
+    split="train|validation|test",
+
+
+def settings(*sections):
+    """Sections of the settings, for `params`: what depends on them runs again when they change."""
+    dump = PARAMS.model_dump(mode="json")
+    return json.dumps({section: dump[section] for section in sections}, sort_keys=True)
+
+
+def line_of(wildcards):
+    """The matrix line that asks for a run."""
+    return PARAMS.run(RUN.format(**wildcards))[1]
+
+
+def model_settings(wildcards):
+    """The settings of one base model."""
+    return PARAMS.models[wildcards.model].model_dump_json()
+
+
+def rl_settings(wildcards):
+    """The RL settings of one run."""
+    return PARAMS.rl_settings(line_of(wildcards)).model_dump_json()
+
+
+def samples(wildcards):
+    """Evaluation samples per problem of one run."""
+    return line_of(wildcards).samples or PARAMS.rollouts.samples
+
+
+def start_of_rl(wildcards):
+    """The checkpoint that a run's RL starts from: the primed model, or the base model itself."""
+    if wildcards.priming == "none":
+        return f"results/base_model/{wildcards.model}"
+    return "results/sft/{model}/{priming}/seed{seed}".format(**wildcards)
+
+
+def expected_tokens(wildcards):
+    """Rollout tokens that a run will need, roughly. The longest runs start first."""
+    searches = wildcards.priming not in ("none", "empty_cot")
+    rl = PARAMS.rl_settings(line_of(wildcards))
+    searches = searches or PARAMS.models[wildcards.model].corpus_search > 0
+    return rl.steps * rl.prompts_per_step * rl.group_size * (rl.max_response_tokens if searches else 20)
+
+
+def traces_of_runs():
+    """The traces of every priming set in the matrix."""
+    primed = {(run.priming, run.seed) for run in PARAMS.runs if run.priming != "none"}
+    return [f"data/priming/{priming}/seed{seed}.parquet" for priming, seed in sorted(primed)]

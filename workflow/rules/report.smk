@@ -1,0 +1,27 @@
+"""report: one static site that opens from disk."""
+
+
+rule report:
+    input:
+        traces_of_runs(),
+        expand("results/rollouts/{run}.parquet", run=RUNS),
+        expand("results/behaviors/{run}.parquet", run=RUNS),
+        expand("results/rl/{run}/metrics.parquet", run=RUNS),
+        expand("results/figures/{name}.svg", name=FIGURES),
+        "results/statistics",
+        "results/claims/claims.json",
+    output:
+        "reports/index.html",
+    log:
+        "logs/report.log",
+    benchmark:
+        "logs/report.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        settings=PARAMS.model_dump_json(),
+        code=fingerprint("report"),
+    message:
+        "report"
+    shell:
+        "habits report --results results --data data --out reports --log {log}"

@@ -1,0 +1,28 @@
+"""rl: one run of the matrix. Work in progress lives in scratch/; an interrupted run goes on from there."""
+
+
+rule rl:
+    input:
+        start=start_of_rl,
+        problems="data/problems/countdown/train.parquet",
+    output:
+        directory(f"results/rl/{RUN}/checkpoints"),
+        f"results/rl/{RUN}/metrics.parquet",
+        f"results/rl/{RUN}/rollouts.parquet",
+    log:
+        f"logs/rl/{RUN}.log",
+    benchmark:
+        f"logs/rl/{RUN}.tsv"
+    priority: expected_tokens
+    conda:
+        ENVIRONMENT
+    params:
+        run=RUN,
+        settings=settings("reward", "runtime"),
+        rl=rl_settings,
+        code=fingerprint("training.rl"),
+    message:
+        "rl {params.run}"
+    shell:
+        "habits rl --run {params.run} --start {input.start} --problems data/problems/countdown"
+        " --out results/rl/{params.run} --log {log}"

@@ -1,0 +1,26 @@
+"""rollouts: evaluation samples from every checkpoint of a run."""
+
+
+rule rollouts:
+    input:
+        checkpoints=f"results/rl/{RUN}/checkpoints",
+        problems=f"data/problems/countdown/{PARAMS.rollouts.split}.parquet",
+    output:
+        f"results/rollouts/{RUN}.parquet",
+    log:
+        f"logs/rollouts/{RUN}.log",
+    benchmark:
+        f"logs/rollouts/{RUN}.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        run=RUN,
+        settings=settings("rollouts", "reward", "runtime"),
+        samples=samples,
+        rl=rl_settings,
+        code=fingerprint("rollouts.rollouts"),
+    message:
+        "rollouts {params.run}"
+    shell:
+        "habits rollouts --run {params.run} --rl results/rl/{params.run} --problems data/problems/countdown"
+        " --out {output} --log {log}"

@@ -1,0 +1,24 @@
+"""sft: a base model primed with a set of traces."""
+
+
+rule sft:
+    input:
+        base="results/base_model/{model}",
+        traces="data/priming/{priming}/seed{seed}.parquet",
+    output:
+        directory("results/sft/{model}/{priming}/seed{seed}"),
+    log:
+        "logs/sft/{model}/{priming}/seed{seed}.log",
+    benchmark:
+        "logs/sft/{model}/{priming}/seed{seed}.tsv"
+    priority: 10**8
+    conda:
+        ENVIRONMENT
+    params:
+        settings=settings("sft", "runtime"),
+        code=fingerprint("training.sft"),
+    message:
+        "sft {wildcards.model}/{wildcards.priming}/seed{wildcards.seed}"
+    shell:
+        "habits sft --model {wildcards.model} --priming {wildcards.priming} --seed {wildcards.seed}"
+        " --base {input.base} --traces {input.traces} --out {output} --log {log}"
