@@ -22,7 +22,7 @@ from typing import Any
 from habits.tasks.countdown import Problem, compute_score, solutions
 
 RESULTS = Path(__file__).parent / "results"
-RESPONSES, ROUNDS = 4000, 9
+RESPONSES, ROUNDS = 2000, 60
 LONG_SHARE = 0.25
 # Shares of answers; the right ones are most, as late in RL, where grading costs the most.
 ANSWERS = {"correct": 0.5, "wrong_value": 0.2, "wrong_numbers": 0.1, "unparsable": 0.05, "cut_off": 0.15}

@@ -56,9 +56,7 @@ def ways(model: Qwen2ForCausalLM, prompts: torch.Tensor) -> dict[str, Callable[[
 
     def ours() -> int:
         generator = torch.Generator().manual_seed(1)
-        samples = generation.sample(
-            model, rows, max_new_tokens=NEW_TOKENS, eos=2, pad=0, generator=generator
-        )
+        samples = generation.sample(model, rows, max_new_tokens=NEW_TOKENS, eos=2, pad=0, generator=generator)
         return sum(map(len, samples.responses))
 
     def generate(cache: str | None = None) -> int:

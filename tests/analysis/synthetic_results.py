@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+
 from habits.analysis.evaluations import BEHAVIORS
 from habits.artifacts import write_parquet
 from habits.params import Params, Rl, RunId, validate

@@ -1,4 +1,4 @@
-"""A finished run in the schema of the real one, for the report: every artifact it reads, small or full size."""
+"""A finished run in the schema of the real one: every artifact that the report reads, small or full size."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+from safetensors.numpy import save_file
+
 from habits.analysis.claims import Claim, ClaimResult, ClaimsReport, Contrast, PublishedContrast, Side
 from habits.artifacts import stamp, write_parquet, write_text
 from habits.params import Params, RunId, validate
-from safetensors.numpy import save_file
 
 LAPTOP = Path(__file__).parents[2] / "workflow" / "presets" / "laptop.yaml"
 BEHAVIORS = ("verification", "backtracking", "subgoal_setting", "backward_chaining")
@@ -31,12 +32,13 @@ MARKED = (
 DIRECT = "3 * 7 = 21 </think> <answer> 3 * 7 </answer>"
 HOSTILE = "</script><script>alert('owned')</script><img src=x onerror=alert(1)> & \u2028 <b>bold</b>"
 FIGURE = (
-    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 300"><rect width="640" height="300" fill="white"/>'
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 300">'
+    '<rect width="640" height="300" fill="white"/>'
     '<polyline points="20,260 200,150 400,90 620,60" fill="none" stroke="#0072b2" stroke-width="3"/>'
     '<text x="24" y="40" font-size="18">{name}</text></svg>'
 )
 SMALL_MATRIX = [
-    {"model": "plain", "priming": "none", "seeds": [11, 12]},
+    {"model": "plain", "priming": "none", "seeds": [11, 12], "samples": 2},
     {"model": "plain", "priming": "none", "seeds": [11], "variant": "matched_tokens", "rl": {"steps": 80}},
     {"model": "searching", "priming": "none", "seeds": [11]},
     {"model": "plain", "priming": "backtracking_verification", "seeds": [11, 12]},
@@ -73,7 +75,10 @@ def finish(params: Params, root: Path) -> tuple[Path, Path]:
 
 def decided() -> ClaimsReport:
     """One claim of every verdict."""
-    plain, primed = Side(model="plain", priming="none"), Side(model="plain", priming="backtracking_verification")
+    plain, primed = (
+        Side(model="plain", priming="none"),
+        Side(model="plain", priming="backtracking_verification"),
+    )
     superiority: dict[str, Any] = {
         "kind": "superiority",
         "minimal_effect": 0.05,
@@ -82,10 +87,18 @@ def decided() -> ClaimsReport:
     }
     published = PublishedContrast(better=0.7744, worse=0.3379, source="Llama-3.2-3B, step 250")
     claims = [
-        Claim(id="primed", sentence="Priming helps.", better=primed, worse=plain, published=published, **superiority),
+        Claim(
+            id="primed",
+            sentence="Priming helps.",
+            better=primed,
+            worse=plain,
+            published=published,
+            **superiority,
+        ),
         Claim(id="reverse", sentence="Priming <i>hurts</i>.", better=plain, worse=primed, **superiority),
-        Claim(id="length", sentence="Length helps.", better=primed, worse=plain, **superiority)
-        .model_copy(update={"metric": "n_tokens"}),
+        Claim(id="length", sentence="Length helps.", better=primed, worse=plain, **superiority).model_copy(
+            update={"metric": "n_tokens"}
+        ),
         Claim(id="absent", sentence="Nobody ran this.", better=primed, worse=plain, **superiority),
     ]
     verdicts = ("supported", "not_supported", "inconclusive", "not_run")
@@ -184,7 +197,11 @@ def _behaviors(rollouts: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for identity, response in zip(rollouts["rollout_id"], rollouts["response"], strict=True):
         for behavior in BEHAVIORS:
-            spans = [{"start": s["start"], "end": s["end"]} for s in spans_in(response) if s["behavior"] == behavior]
+            spans = [
+                {"start": s["start"], "end": s["end"]}
+                for s in spans_in(response)
+                if s["behavior"] == behavior
+            ]
             rows.append(
                 {
                     "rollout_id": identity,
@@ -238,13 +255,19 @@ def _priming(path: Path, n: int, priming: str) -> None:
 
 
 def _problems(params: Params, folder: Path) -> None:
-    sizes = {"train": params.countdown.train, "validation": params.countdown.validation, "test": params.countdown.test}
+    sizes = {
+        "train": params.countdown.train,
+        "validation": params.countdown.validation,
+        "test": params.countdown.test,
+    }
     for split, n in sizes.items():
         extra = [
             {"operands": 3, "n_solutions": 1 + i % 4, "needs_division": i % 10 == 0, "depth": 1 + i % 2}
             for i in range(n)
         ]
-        truth = [{"style": "rule", "ground_truth": {"target": 10 + i % 91, "numbers": [3, 7, 2]}} for i in range(n)]
+        truth = [
+            {"style": "rule", "ground_truth": {"target": 10 + i % 91, "numbers": [3, 7, 2]}} for i in range(n)
+        ]
         write_parquet(pd.DataFrame({"reward_model": truth, "extra_info": extra}), folder / f"{split}.parquet")
         stamp(folder / f"{split}.parquet", settings={}, parents=[])
 

@@ -13,7 +13,9 @@ def draw(model: Qwen2ForCausalLM, prompts: list[list[int]], seed: int = 1, **opt
     return sample(model, prompts, max_new_tokens=40, eos=2, pad=0, generator=generator, **options)
 
 
-def test_log_probabilities_equal_a_full_forward_pass_for_unequal_prompts(tiny_model: Qwen2ForCausalLM) -> None:
+def test_log_probabilities_equal_a_full_forward_pass_for_unequal_prompts(
+    tiny_model: Qwen2ForCausalLM,
+) -> None:
     samples = draw(tiny_model, PROMPTS)
     for prompt, response, row, entropy in zip(
         PROMPTS, samples.responses, samples.logprob_B_R, samples.entropy_B_R, strict=True
@@ -38,7 +40,10 @@ def test_compaction_keeps_rows_apart(tiny_model: Qwen2ForCausalLM) -> None:
     """Greedy decoding of many prompts, most of which end early, equals decoding each alone."""
     with torch.no_grad():
         tiny_model.lm_head.weight[2] *= 4  # makes EOS win at different moments
-    prompts = [[1, *torch.randint(30, 120, (5,), generator=torch.Generator().manual_seed(i)).tolist()] for i in range(24)]
+    prompts = [
+        [1, *torch.randint(30, 120, (5,), generator=torch.Generator().manual_seed(i)).tolist()]
+        for i in range(24)
+    ]
     together = draw(tiny_model, prompts, temperature=0)
     alone = [draw(tiny_model, [prompt], temperature=0).responses[0] for prompt in prompts]
     assert together.responses == alone
@@ -63,5 +68,7 @@ def test_values_are_the_heads_output_before_each_token(tiny_model: Qwen2ForCausa
     head = torch.nn.Linear(tiny_model.config.hidden_size, 1)
     samples = draw(tiny_model, PROMPTS, value_head=head)
     prompt, response = PROMPTS[2], samples.responses[2]
-    hidden = tiny_model.base_model(torch.tensor([prompt + response])).last_hidden_state[0, len(prompt) - 1 : -1]
+    hidden = tiny_model.base_model(torch.tensor([prompt + response])).last_hidden_state[
+        0, len(prompt) - 1 : -1
+    ]
     assert torch.allclose(samples.value_B_R[2, : len(response)], head(hidden)[:, 0], atol=1e-5)

@@ -57,7 +57,9 @@ def test_the_reward_stands_on_the_last_response_token(batch: dict[str, torch.Ten
     assert torch.equal(placed[torch.arange(8), last], torch.tensor(rewards))
 
 
-def test_kl_in_the_reward_lowers_the_reward_of_tokens_that_left_the_reference(batch: dict[str, torch.Tensor]) -> None:
+def test_kl_in_the_reward_lowers_the_reward_of_tokens_that_left_the_reference(
+    batch: dict[str, torch.Tensor],
+) -> None:
     rl = settings(kl_in_reward=True, kl_coef=0.5)
     plain = objective.token_rewards([0.0] * 8, batch["mask"], batch["old"], None, rl)
     penalized = objective.token_rewards([0.0] * 8, batch["mask"], batch["old"], batch["reference"], rl)
@@ -67,7 +69,9 @@ def test_kl_in_the_reward_lowers_the_reward_of_tokens_that_left_the_reference(ba
 def test_ppo_is_verls_gae(batch: dict[str, torch.Tensor]) -> None:
     reward = batch["advantage"]
     ours = objective.targets(reward, batch["value"], batch["mask"], ["0"] * 8, settings())
-    advantage, returns = core_algos.compute_gae_advantage_return(reward, batch["value"], batch["mask"], 1.0, 0.95)
+    advantage, returns = core_algos.compute_gae_advantage_return(
+        reward, batch["value"], batch["mask"], 1.0, 0.95
+    )
     assert torch.allclose(ours.advantage_B_R, advantage * batch["mask"], atol=1e-6)
     assert torch.allclose(ours.return_B_R, returns, atol=1e-6)
 
@@ -75,7 +79,9 @@ def test_ppo_is_verls_gae(batch: dict[str, torch.Tensor]) -> None:
 @pytest.mark.parametrize("algorithm", ["grpo", "reinforce_plus_plus"])
 def test_the_others_are_verls_estimators(batch: dict[str, torch.Tensor], algorithm: str) -> None:
     groups = ["0", "0", "1", "1", "2", "2", "3", "3"]
-    ours = objective.targets(batch["returns"], batch["value"], batch["mask"], groups, settings(algorithm=algorithm))
+    ours = objective.targets(
+        batch["returns"], batch["value"], batch["mask"], groups, settings(algorithm=algorithm)
+    )
     expected, _ = core_algos.get_adv_estimator_fn(algorithm)(
         token_level_rewards=batch["returns"],
         response_mask=batch["mask"],
@@ -115,7 +121,9 @@ def test_the_policy_loss_is_verls_clipped_loss(batch: dict[str, torch.Tensor]) -
     advantage = batch["advantage"]
     surrogate = torch.min(ratio * advantage, ratio.clamp(0.8, 1.2) * advantage)
     surrogate = torch.where(advantage < 0, torch.max(surrogate, objective.DUAL_CLIP * advantage), surrogate)
-    assert float(ours) == pytest.approx(float(-(surrogate * batch["mask"]).sum() / batch["mask"].sum()), abs=1e-6)
+    assert float(ours) == pytest.approx(
+        float(-(surrogate * batch["mask"]).sum() / batch["mask"].sum()), abs=1e-6
+    )
     assert 0 < clipped < 1
 
 
@@ -135,7 +143,8 @@ def test_the_kl_loss_pulls_towards_the_reference(batch: dict[str, torch.Tensor])
     for _ in range(20):
         log_p = logits.log_softmax(-1)
         expected = sum(
-            log_p[0, 0, a].exp().detach() * losses.kl(log_p[:, :, a], reference[:, :, a], mask) for a in range(16)
+            log_p[0, 0, a].exp().detach() * losses.kl(log_p[:, :, a], reference[:, :, a], mask)
+            for a in range(16)
         )
         optimizer.zero_grad()
         expected.backward()

@@ -85,7 +85,9 @@ def test_work_in_progress_of_other_settings_is_not_mixed_in(workspace: Path) -> 
     train(tiny_params(), "run")
     first = result_of("run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("habits.training.rl.Trainer.publish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(
+            "habits.training.rl.Trainer.publish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
         with pytest.raises(KeyboardInterrupt):
             train(tiny_params(learning_rate=0.1), "run")
     assert scratch.exists()
@@ -129,16 +131,19 @@ def test_outputs_hold_every_rollout_and_every_checkpoint(workspace: Path) -> Non
     by_step = rollouts.groupby("rl_step")["correct"].mean()
     assert by_step.tolist() == pytest.approx(metrics["accuracy"].tolist())
     seen = set(rollouts["problem_id"])
-    held_out = set(problem["problem_id"] for problem in pd.read_parquet("problems/test.parquet")["extra_info"])
+    held_out = set(
+        problem["problem_id"] for problem in pd.read_parquet("problems/test.parquet")["extra_info"]
+    )
     assert len(seen) == 60 and not seen & held_out
 
 
 def test_a_checkpoint_loads_with_its_own_tokenizer(workspace: Path) -> None:
     train(tiny_params(), "run")
     policy, tokenizer = load_policy(Path("run/checkpoints/step6"), tiny_params().runtime)
-    assert tokenizer("nums 6 13 3 target 81 <think>")["input_ids"] == build_tokenizer()(
-        "nums 6 13 3 target 81 <think>"
-    )["input_ids"]
+    assert (
+        tokenizer("nums 6 13 3 target 81 <think>")["input_ids"]
+        == build_tokenizer()("nums 6 13 3 target 81 <think>")["input_ids"]
+    )
     assert policy.model.config.model_type == "qwen2"
 
 

@@ -8,9 +8,7 @@ from habits.models.tokenizer import build_tokenizer, encode_prompt, encode_respo
 from habits.params import BaseModelSpec, Sft
 from habits.training.sft import epoch_batches, fine_tune
 
-SETTINGS = Sft(
-    optimizer="muon", epochs=2, batch_size=4, learning_rate=0.01, warmup_steps=2, grad_clip=1.0
-)
+SETTINGS = Sft(optimizer="muon", epochs=2, batch_size=4, learning_rate=0.01, warmup_steps=2, grad_clip=1.0)
 PROMPT = "nums 6 13 3 target 81 <think>"
 RESPONSES = ["6 * 13 = 78 </think> <answer> ( 6 * 13 ) + 3 </answer>", "</think> <answer> 3 + 6 </answer>"]
 

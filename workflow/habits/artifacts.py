@@ -97,7 +97,11 @@ def stamp(path: Path, *, settings: dict[str, Any], parents: list[Path], seed: in
         "parents": {str(parent): hash_path(parent) for parent in parents},
         "code": {"habits": version("habits"), "hash": hash_code()},
         "wall_seconds": round(time.time() - STARTED, 1),
-        "machine": {"platform": platform.platform(), "python": platform.python_version(), "cpus": os.cpu_count()},
+        "machine": {
+            "platform": platform.platform(),
+            "python": platform.python_version(),
+            "cpus": os.cpu_count(),
+        },
     }
     sidecar = path / "provenance.json" if path.is_dir() else path.with_name(f"{path.name}.provenance.json")
     write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", sidecar)

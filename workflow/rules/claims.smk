@@ -14,7 +14,7 @@ rule claims:
     conda:
         ENVIRONMENT
     params:
-        settings=settings("statistics"),
+        settings=ANALYSIS,
         code=fingerprint("analysis.claims"),
     message:
         "claims"

@@ -4,6 +4,7 @@ import json
 import os
 
 from habits import workdir
+from habits.figures import available_figures
 from habits.params import ParamsError, validate
 from habits.sources import fingerprint
 from snakemake.exceptions import WorkflowError
@@ -30,10 +31,14 @@ wildcard_constraints:
     split="train|validation|test",
 
 
-def settings(*sections):
-    """Sections of the settings, for `params`: what depends on them runs again when they change."""
-    dump = PARAMS.model_dump(mode="json")
-    return json.dumps({section: dump[section] for section in sections}, sort_keys=True)
+def settings(*keys):
+    """Settings by dotted key, for `params`: what depends on them runs again when they change."""
+    found = {}
+    for key in keys:
+        found[key] = PARAMS.model_dump(mode="json")
+        for part in key.split("."):
+            found[key] = found[key][part]
+    return json.dumps(found, sort_keys=True)
 
 
 def line_of(wildcards):
@@ -42,8 +47,10 @@ def line_of(wildcards):
 
 
 def model_settings(wildcards):
-    """The settings of one base model."""
-    return PARAMS.models[wildcards.model].model_dump_json()
+    """The settings of one base model, with the teacher's if its corpus shows searches."""
+    model = PARAMS.models[wildcards.model]
+    teacher = settings("priming") if model.corpus_search > 0 else ""
+    return model.model_dump_json() + teacher
 
 
 def rl_settings(wildcards):
@@ -51,9 +58,12 @@ def rl_settings(wildcards):
     return PARAMS.rl_settings(line_of(wildcards)).model_dump_json()
 
 
-def samples(wildcards):
-    """Evaluation samples per problem of one run."""
-    return line_of(wildcards).samples or PARAMS.rollouts.samples
+def rollout_settings(wildcards):
+    """The evaluation settings of one run."""
+    line = line_of(wildcards)
+    samples = line.samples or PARAMS.rollouts.samples
+    longest = PARAMS.rl_settings(line).max_response_tokens
+    return PARAMS.rollouts.model_copy(update={"samples": samples}).model_dump_json() + str(longest)
 
 
 def start_of_rl(wildcards):
@@ -65,8 +75,8 @@ def start_of_rl(wildcards):
 
 def expected_tokens(wildcards):
     """Rollout tokens that a run will need, roughly. The longest runs start first."""
-    searches = wildcards.priming not in ("none", "empty_cot")
     rl = PARAMS.rl_settings(line_of(wildcards))
+    searches = wildcards.priming not in ("none", "empty_cot")
     searches = searches or PARAMS.models[wildcards.model].corpus_search > 0
     return rl.steps * rl.prompts_per_step * rl.group_size * (rl.max_response_tokens if searches else 20)
 
@@ -75,3 +85,8 @@ def traces_of_runs():
     """The traces of every priming set in the matrix."""
     primed = {(run.priming, run.seed) for run in PARAMS.runs if run.priming != "none"}
     return [f"data/priming/{priming}/seed{seed}.parquet" for priming, seed in sorted(primed)]
+
+
+ANALYSIS = settings("matrix", "statistics", "rl.algorithm")
+TEMPLATES = [model.prompt_template for model in PARAMS.models.values()]
+FIGURES = available_figures(PARAMS)

@@ -1,11 +1,11 @@
-"""figures: one rule run a figure, each as SVG, PNG and PDF."""
+"""figures: one rule run a figure, each as SVG, PNG and PDF, with its words in JSON."""
 
 
 rule figures:
     input:
         statistics="results/statistics",
     output:
-        multiext("results/figures/{name}", ".svg", ".png", ".pdf"),
+        multiext("results/figures/{name}", ".svg", ".png", ".pdf", ".json"),
     log:
         "logs/figures/{name}.log",
     benchmark:
@@ -13,7 +13,7 @@ rule figures:
     conda:
         ENVIRONMENT
     params:
-        settings=settings("statistics"),
+        settings=ANALYSIS,
         code=fingerprint("figures"),
     message:
         "figures {wildcards.name}"

@@ -15,6 +15,7 @@ rule priming:
         ENVIRONMENT
     params:
         settings=settings("countdown", "priming"),
+        templates=TEMPLATES,
         code=fingerprint("priming.priming"),
     message:
         "priming {wildcards.priming} seed {wildcards.seed}"

@@ -20,6 +20,7 @@ rule rl:
         run=RUN,
         settings=settings("reward", "runtime"),
         rl=rl_settings,
+        templates=TEMPLATES,
         code=fingerprint("training.rl"),
     message:
         "rl {params.run}"

@@ -15,9 +15,9 @@ rule rollouts:
         ENVIRONMENT
     params:
         run=RUN,
-        settings=settings("rollouts", "reward", "runtime"),
-        samples=samples,
-        rl=rl_settings,
+        settings=settings("reward", "runtime"),
+        rollouts=rollout_settings,
+        templates=TEMPLATES,
         code=fingerprint("rollouts.rollouts"),
     message:
         "rollouts {params.run}"

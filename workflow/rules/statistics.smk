@@ -15,7 +15,7 @@ rule statistics:
     conda:
         ENVIRONMENT
     params:
-        settings=settings("matrix", "statistics"),
+        settings=ANALYSIS,
         code=fingerprint("analysis.statistics"),
     message:
         "statistics"

@@ -77,8 +77,8 @@ class Controls:
         note = f"{have:,.0f} rollout tokens at step {step}, the primed model had {wanted:,.0f}"
         return [
             self._accuracy(MATCHED, "primed", primed, primed.steps[-1]),
-            self._accuracy(MATCHED, "unprimed, same RL steps", base, base.steps[-1]),
-            self._accuracy(MATCHED, "unprimed, same tokens", long, step, reached=bool(enough), note=note),
+            self._accuracy(MATCHED, "unprimed", base, base.steps[-1]),
+            self._accuracy(MATCHED, "unprimed, trained longer", long, step, reached=bool(enough), note=note),
         ]
 
     def pass_at_k(self) -> list[ControlRow]:
@@ -86,7 +86,7 @@ class Controls:
         primed, base = self._condition(PRIMED), self._condition("none")
         tries = 1 + float(np.nanmean(primed.at("backtracking", primed.steps[-1])))
         wanted = max(1, round(tries))
-        k = min(wanted, int(base.samples_tsp.min()))
+        k = min(wanted, int(base.samples_T_S_P.min()))
         note = f"k = {k}; the primed model makes {tries:.1f} tries a response"
         rows = [self._accuracy("pass_at_k", "primed", primed, primed.steps[-1])]
         for step, role in ((base.steps[0], "unprimed before RL"), (base.steps[-1], "unprimed after RL")):
@@ -132,12 +132,12 @@ class Controls:
         condition: Condition,
         step: int,
         metric: str,
-        values_sp: Floats,
+        values_S_P: Floats,
         k: int,
         reached: bool,
         note: str,
     ) -> ControlRow:
-        low, high = self.resampler.interval(self.resampler.means(values_sp))
+        low, high = self.resampler.interval(self.resampler.means(values_S_P))
         return ControlRow(
             control=control,
             role=role,
@@ -145,7 +145,7 @@ class Controls:
             rl_step=step,
             metric=metric,
             k=k,
-            mean=float(np.nanmean(values_sp)),
+            mean=float(np.nanmean(values_S_P)),
             low=float(low),
             high=float(high),
             n_seeds=len(condition.seeds),

@@ -59,24 +59,24 @@ class Condition:
     steps: tuple[int, ...]
     problems: tuple[str, ...]
     metrics: tuple[str, ...]
-    values_tmsp: Floats
-    samples_tsp: NDArray[np.int64]
+    values_T_M_S_P: Floats
+    samples_T_S_P: NDArray[np.int64]
 
     def at(self, metric: str, step: int) -> Floats:
         """``metric`` at RL step ``step``: [S, P]."""
-        return np.asarray(self.values_tmsp[self.steps.index(step), self.metrics.index(metric)])
+        return np.asarray(self.values_T_M_S_P[self.steps.index(step), self.metrics.index(metric)])
 
     def final(self, metric: str, points: int) -> Floats:
         """``metric`` averaged over the last ``points`` evaluation steps: [S, P]."""
-        return np.asarray(self.values_tmsp[-points:, self.metrics.index(metric)].mean(axis=0))
+        return np.asarray(self.values_T_M_S_P[-points:, self.metrics.index(metric)].mean(axis=0))
 
     def correct(self, step: int) -> Floats:
         """Number of correct samples at ``step``: [S, P]."""
-        return np.asarray(np.rint(self.at("accuracy", step) * self.samples_tsp[self.steps.index(step)]))
+        return np.asarray(np.rint(self.at("accuracy", step) * self.samples_T_S_P[self.steps.index(step)]))
 
     def pass_at_k(self, k: int, step: int) -> Floats:
         """Unbiased pass@k at ``step``: [S, P]; ValueError when a problem has fewer than k samples."""
-        return pass_at_k(self.samples_tsp[self.steps.index(step)], self.correct(step), k)
+        return pass_at_k(self.samples_T_S_P[self.steps.index(step)], self.correct(step), k)
 
 
 def read_per_problem(params: Params, results: Path) -> pd.DataFrame:

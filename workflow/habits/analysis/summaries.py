@@ -40,9 +40,11 @@ def final(found: dict[ConditionKey, Condition], points: int, resampler: Resample
     """One row a (condition, metric): mean over the last ``points`` evaluation steps, with interval."""
     rows = []
     for condition in found.values():
-        values = condition.values_tmsp[-points:].mean(axis=0)
+        values = condition.values_T_M_S_P[-points:].mean(axis=0)
         low, high = resampler.interval(resampler.means(values))
         frame = _frame(condition, condition.metrics, values, low, high)
+        if points == 1 and _single(condition, -1):
+            frame = _wilson(frame, len(condition.problems), resampler.confidence)
         rows.append(frame.assign(rl_step=condition.steps[-1]))
     return pd.concat(rows, ignore_index=True)
 
@@ -73,8 +75,8 @@ def _curve(condition: Condition, training: pd.DataFrame, resampler: Resampler) -
         frame = _frame(condition, names, values, low, high)
         frame["rl_step"] = step
         frame["cumulative_rollout_tokens"] = tokens_at(training, condition.key, step)
-        frame["n_rollouts"] = int(condition.samples_tsp[index].sum())
-        if len(condition.seeds) == 1 and condition.samples_tsp[index].max() == 1:
+        frame["n_rollouts"] = int(condition.samples_T_S_P[index].sum())
+        if _single(condition, index):
             frame = _wilson(frame, len(condition.problems), resampler.confidence)
         parts.append(frame)
     return pd.concat(parts, ignore_index=True)
@@ -104,10 +106,15 @@ def _frame(
 
 def _with_pass_at_k(condition: Condition, index: int) -> tuple[tuple[str, ...], Floats]:
     """Metrics of one evaluation step and pass@k for each k its samples allow: names [M], values [M, S, P]."""
-    allowed = [k for k in PASS_AT if k <= condition.samples_tsp[index].min()]
+    allowed = [k for k in PASS_AT if k <= condition.samples_T_S_P[index].min()]
     extra = [condition.pass_at_k(k, condition.steps[index]) for k in allowed]
     names = (*condition.metrics, *(f"pass_at_{k}" for k in allowed))
-    return names, np.concatenate([condition.values_tmsp[index], *(e[None] for e in extra)])
+    return names, np.concatenate([condition.values_T_M_S_P[index], *(e[None] for e in extra)])
+
+
+def _single(condition: Condition, index: int) -> bool:
+    """Whether an evaluation step has one seed and one sample a problem."""
+    return len(condition.seeds) == 1 and int(condition.samples_T_S_P[index].max()) == 1
 
 
 def _wilson(frame: pd.DataFrame, n: int, confidence: float) -> pd.DataFrame:
@@ -128,6 +135,6 @@ def _only_seed(condition: Condition, index: int) -> Condition:
         condition.steps,
         condition.problems,
         condition.metrics,
-        condition.values_tmsp[:, :, [index]],
-        condition.samples_tsp[:, [index]],
+        condition.values_T_M_S_P[:, :, [index]],
+        condition.samples_T_S_P[:, [index]],
     )

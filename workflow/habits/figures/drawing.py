@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, FigureBase
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from habits.artifacts import replacing, write_text
 from habits.figures.style import BAND_ALPHA, Look
 from habits.figures.tables import Series
 
 PNG_DPI = 150
+FEW_POINTS = 12
+DODGE = 0.05
 UNDATED: dict[str, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": None},
     "png": {"Software": None},
@@ -26,7 +30,7 @@ UNDATED: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure with its title, caption (n, what the intervals mean) and a description for who cannot see it."""
+    """A figure, its title, its caption (n, what intervals mean) and words for who cannot see it."""
 
     figure: Figure
     title: str
@@ -43,25 +47,65 @@ def save(drawing: Drawing, name: str, out: Path) -> None:
     write_text(json.dumps(words, indent=1) + "\n", out / f"{name}.json")
 
 
-def curve(ax: Axes, series: Series, look: Look, *, markers: bool = True) -> None:
-    """A line with its interval as a band."""
-    points = series.points
-    sns.lineplot(
-        x=points["step"].to_numpy(),
-        y=points["mean"].to_numpy(),
-        ax=ax,
+def curves(ax: Axes, drawn: list[tuple[Look, Series]]) -> None:
+    """Lines with their intervals: bars side by side where points are few, bands where they are many."""
+    for place, (look, series) in enumerate(drawn):
+        points = series.points
+        steps = points["step"].to_numpy(dtype=float)
+        few = len(points) <= FEW_POINTS
+        if few:
+            steps = steps + (place - (len(drawn) - 1) / 2) * DODGE * np.diff(steps).min()
+        means, low, high = (points[column].to_numpy(dtype=float) for column in ("mean", "low", "high"))
+        sns.lineplot(
+            x=steps,
+            y=means,
+            ax=ax,
+            color=look.color,
+            linestyle=look.dashes,
+            marker=look.marker if few else None,
+            markersize=5.5,
+            markeredgewidth=0.5,
+            linewidth=1.6,
+            errorbar=None,
+            clip_on=False,
+            zorder=3,
+        )
+        if few:
+            ax.vlines(steps, low, high, color=look.color, linewidth=1.2, zorder=2.5, clip_on=False)
+        else:
+            ax.fill_between(steps, low, high, color=look.color, alpha=BAND_ALPHA, linewidth=0)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A mean with the ends of its interval; no interval when both ends equal the mean."""
+
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def lengths(self) -> list[list[float]]:
+        """Distances below and above the mean, as matplotlib's errorbar wants them."""
+        return [[max(0.0, self.mean - self.low)], [max(0.0, self.high - self.mean)]]
+
+
+def point(ax: Axes, x: Bar, y: Bar, look: Look, *, filled: bool = True) -> None:
+    """A marker with intervals in both directions."""
+    ax.errorbar(
+        x.mean,
+        y.mean,
+        xerr=x.lengths,
+        yerr=y.lengths,
         color=look.color,
-        linestyle=look.dashes,
-        marker=look.marker if markers else None,
-        markersize=5.5,
-        markeredgewidth=0.5,
-        linewidth=1.6,
-        errorbar=None,
-        clip_on=False,
+        marker=look.marker,
+        markerfacecolor=look.color if filled else "white",
+        markeredgecolor="white" if filled else look.color,
+        markeredgewidth=0.8,
+        markersize=8,
+        elinewidth=1.3,
+        linestyle="none",
         zorder=3,
-    )
-    ax.fill_between(
-        points["step"], points["low"], points["high"], color=look.color, alpha=BAND_ALPHA, linewidth=0
     )
 
 
@@ -78,15 +122,11 @@ def handle(look: Look, label: str | None = None) -> Line2D:
     )
 
 
-def legend(figure: FigureBase, handles: list[Line2D], title: str) -> None:
-    """A legend right of all panels, outside of them."""
-    figure.legend(handles=handles, title=title, loc="outside right center")
-
-
 def axes_words(ax: Axes, title: str, x: str, y: str) -> None:
     """Title and axis labels of a panel; the y axis starts at 0."""
     ax.set(title=title, xlabel=x, ylabel=y)
     ax.set_ylim(bottom=0)
+    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True, steps=[1, 2, 5, 10]))
 
 
 def seeds(n: int) -> str:

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 
 from habits.analysis.published import LLAMA, has_series
 from habits.artifacts import ArtifactError
-from habits.figures.drawing import axes_words, curve, handle, legend, seeds
-from habits.figures.style import BEHAVIOR_SETS, CONDITIONS, CONTROL_SETS, OURS, PAPER
-from habits.figures.tables import Tables, paper_series
+from habits.figures.drawing import axes_words, curves, handle, seeds
+from habits.figures.style import BEHAVIOR_SETS, CONDITIONS, CONTROL_SETS, OURS, PAPER, Look
+from habits.figures.tables import Series, Tables, paper_series
 
 MODEL = "plain"
+LEGEND_TITLE = "Primed with (seeds in this run)"
 GROUPS = {"Behavior sets": BEHAVIOR_SETS, "Controls": CONTROL_SETS}
 
 
@@ -37,52 +37,37 @@ def draw_groups(tables: Tables, metric: Metric) -> Figure:
         raise ArtifactError(
             f"the matrix has fewer than two conditions on {MODEL}; there is nothing to compare"
         )
-    figure = Figure(figsize=(10.5, 3.5 * len(rows)))
-    parts = figure.subfigures(len(rows), 1, squeeze=False)[:, 0]
-    for part, (title, primings) in zip(parts, rows.items(), strict=True):
-        _draw_row(part, tables, metric, title, primings)
+    figure = Figure(figsize=(11, 3.6 * len(rows)))
+    grid = figure.subplots(len(rows), 3, squeeze=False, width_ratios=[1, 1, 0.68])
+    for (left, right, beside), (title, primings) in zip(grid, rows.items(), strict=True):
+        ours = [(CONDITIONS[p], tables.series(MODEL, p, metric.ours)) for p in primings]
+        curves(left, ours)
+        curves(right, _paper(tables, metric, primings))
+        axes_words(left, f"{title}: {OURS.lower()}, tiny base", "RL step", metric.label)
+        axes_words(right, f"{title}: {PAPER.lower()}, {LLAMA}", "RL step", metric.label)
+        handles = [handle(look, f"{look.label} ({series.n_seeds})") for look, series in ours]
+        beside.axis("off")
+        beside.legend(handles=handles, title=LEGEND_TITLE, loc="center left", alignment="left")
     return figure
 
 
-def _draw_row(part: SubFigure, tables: Tables, metric: Metric, title: str, primings: list[str]) -> None:
-    left, right = part.subplots(1, 2)
-    counted = _draw_ours(left, tables, metric, primings)
-    _draw_paper(right, tables, metric, primings)
-    axes_words(left, f"{title}: {OURS.lower()}, tiny base model", "RL step", metric.label)
-    axes_words(right, f"{title}: {PAPER.lower()}, {LLAMA}", "RL step", metric.label)
-    handles = [handle(CONDITIONS[p], f"{CONDITIONS[p].label} ({counted[p]})") for p in primings]
-    legend(part, handles, "Primed with (seeds in this run)")
-
-
-def _draw_ours(ax: Axes, tables: Tables, metric: Metric, primings: list[str]) -> dict[str, int]:
-    counted = {}
-    for priming in primings:
-        series = tables.series(MODEL, priming, metric.ours)
-        counted[priming] = series.n_seeds
-        curve(ax, series, CONDITIONS[priming])
-    return counted
-
-
-def _draw_paper(ax: Axes, tables: Tables, metric: Metric, primings: list[str]) -> None:
+def _paper(tables: Tables, metric: Metric, primings: list[str]) -> list[tuple[Look, Series]]:
+    """The published curves of those ``primings`` that the paper ran."""
     confidence = tables.params.statistics.confidence
-    for priming in primings:
-        if has_series(LLAMA, priming):
-            series = paper_series(LLAMA, priming, metric.paper, confidence)
-            curve(ax, series, CONDITIONS[priming], markers=False)
+    run = [p for p in primings if has_series(LLAMA, p)]
+    return [(CONDITIONS[p], paper_series(LLAMA, p, metric.paper, confidence)) for p in run]
 
 
 def sample_words(tables: Tables) -> str:
     """What our points and intervals rest on, for captions."""
-    problems = tables.series(
-        MODEL, tables.primings(MODEL, BEHAVIOR_SETS + CONTROL_SETS)[0], "accuracy"
-    ).n_problems
-    settings = tables.params.statistics
-    found = {
-        seeds(tables.series(MODEL, p, "accuracy").n_seeds)
-        for p in tables.primings(MODEL, BEHAVIOR_SETS + CONTROL_SETS)
-    }
+    shown = [
+        tables.series(MODEL, p, "accuracy") for p in tables.primings(MODEL, BEHAVIOR_SETS + CONTROL_SETS)
+    ]
+    problems = max(series.n_problems for series in shown)
+    found = [seeds(n) for n in sorted({series.n_seeds for series in shown})]
+    confidence = tables.params.statistics.confidence
     return (
-        f"n = {problems} held-out problems a seed ({' or '.join(sorted(found))} a condition). "
-        f"Bands: {settings.confidence:.0%} intervals, bootstrap over seeds and problems; with one seed they "
+        f"n = {problems} held-out problems a seed ({' or '.join(found)} a condition). "
+        f"Bars: {confidence:.0%} intervals, bootstrap over seeds and problems; with one seed they "
         "cover problems only (Wilson for shares)"
     )

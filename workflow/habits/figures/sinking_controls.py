@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from habits.figures.drawing import Drawing, seeds
+from habits.analysis.controls import ControlRow
+from habits.artifacts import ArtifactError
+from habits.figures.drawing import Bar, Drawing, point, seeds
 from habits.figures.style import CONDITIONS
 from habits.figures.tables import Tables
 
@@ -19,57 +20,56 @@ TITLES = {
 
 def draw(tables: Tables) -> Drawing:
     """One panel a control that the matrix holds, one point a condition."""
-    table = tables.read("sinking_controls")
-    controls = [c for c in TITLES if (table.control == c).any()]
-    rows = [table[table.control == c] for c in controls]
-    figure = Figure(figsize=(8.6, 0.8 + 1.45 * len(controls)))
-    panels = figure.subplots(len(controls), 1, squeeze=False, sharex=True)[:, 0]
-    for ax, control, part in zip(panels, controls, rows, strict=True):
+    rows = _rows(tables)
+    figure = Figure(figsize=(8.6, 0.6 + 1.45 * len(rows)))
+    panels = figure.subplots(len(rows), 1, squeeze=False, sharex=True)[:, 0]
+    for ax, (control, part) in zip(panels, rows.items(), strict=True):
         _draw_panel(ax, TITLES[control], part)
     panels[-1].set(xlabel="Share of problems solved", xlim=(0, None))
-    notes = [f"{TITLES[c]}: {note}" for c, part in zip(controls, rows, strict=True) for note in _notes(part)]
-    settings = tables.params.statistics
+    notes = {f"{TITLES[c]}: {row.note}" for c, part in rows.items() for row in part if row.note}
+    problems = max(row.n_problems for part in rows.values() for row in part)
+    reached = all(row.reached for part in rows.values() for row in part)
+    opened = "" if reached else " Open markers: the control fell short of what it should match."
+    confidence = tables.params.statistics.confidence
     return Drawing(
         figure,
         "Is it more than tokens, tries, or a different ending?",
-        f"n = {table.n_problems.max()} held-out problems a seed. Bars: {settings.confidence:.0%} bootstrap intervals "
-        f"over seeds and problems, over problems alone with one seed. {'. '.join(notes)}. pass@k counts a problem "
-        "as solved when one of k samples is right, so it is an oracle that the primed model does not have. The "
-        "paper ran no such controls.",
+        f"n = {problems} held-out problems a seed. Bars: {confidence:.0%} bootstrap intervals over seeds and "
+        f"problems, over problems alone with one seed.{opened} {'. '.join(sorted(notes))}. pass@k counts a "
+        "problem as solved when one of k samples is right, so it is an oracle that the primed model does not "
+        "have. The paper ran no such controls.",
         "Three panels of points with intervals, share of problems solved: primed against unprimed at equal "
         "rollout tokens; primed against unprimed with several samples; three kinds of priming endings.",
     )
 
 
-def _draw_panel(ax: Axes, title: str, part: pd.DataFrame) -> None:
-    for place, row in enumerate(part.itertuples()):
-        appearance = CONDITIONS[str(row.priming)]
-        ax.errorbar(
-            row.mean,
-            place,
-            xerr=[[row.mean - row.low], [row.high - row.mean]],
-            color=appearance.color,
-            marker=appearance.marker,
-            markersize=7,
-            elinewidth=1.6,
-            markerfacecolor=appearance.color if row.reached else "white",
+def _rows(tables: Tables) -> dict[str, list[ControlRow]]:
+    """Rows by control, in the order of the panels; ArtifactError when a number is missing."""
+    table = tables.read("sinking_controls")
+    if table[["mean", "low", "high"]].isna().any(axis=None):
+        raise ArtifactError(
+            f"{tables.folder}/sinking_controls.parquet has gaps; compute the statistics again"
         )
-    ax.set_yticks(range(len(part)), [_label(row) for row in part.itertuples()])
-    ax.set_ylim(len(part) - 0.5, -0.5)
+    records = [ControlRow(**{str(k): v for k, v in r.items()}) for r in table.to_dict("records")]
+    rows = {control: [row for row in records if row.control == control] for control in TITLES}
+    return {control: part for control, part in rows.items() if part}
+
+
+def _draw_panel(ax: Axes, title: str, rows: list[ControlRow]) -> None:
+    for place, row in enumerate(rows):
+        level = Bar(place, place, place)
+        point(ax, Bar(row.mean, row.low, row.high), level, CONDITIONS[row.priming], filled=row.reached)
+    ax.set_yticks(range(len(rows)), [_label(row) for row in rows])
+    ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_title(title)
     ax.grid(axis="y", visible=False)
 
 
-def _label(row: object) -> str:
-    """Words of one point: what it is, at which step, from how many seeds."""
-    role, control = row.role, row.control
-    extra = {
-        "matched_tokens": f", {row.cumulative_rollout_tokens / 1e6:.2f} M tokens",
+def _label(row: ControlRow) -> str:
+    """Words of one point: what it is, how much it was given, from how many seeds."""
+    tokens = row.cumulative_rollout_tokens / 1e6
+    given = {
+        "matched_tokens": f", step {row.rl_step}, {tokens:.2f} M tokens",
         "pass_at_k": f", pass@{row.k}" if row.k > 1 else ", one response",
-        "give_up": "",
-    }[control]
-    return f"{role}{extra} ({seeds(row.n_seeds)})"
-
-
-def _notes(part: pd.DataFrame) -> list[str]:
-    return list(dict.fromkeys(str(note) for note in part.note if note))
+    }
+    return f"{row.role}{given.get(row.control, '')} ({seeds(row.n_seeds)})"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import matplotlib
 import seaborn as sns
@@ -17,6 +18,7 @@ SEARCHING = "searching"
 BLACK, GRAY = "#000000", "#7F7F7F"
 BAND_ALPHA = 0.13
 OURS, PAPER = "This run", "Paper"
+Dashes = Literal["-", "--", ":"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Look:
     label: str
     color: str
     marker: str
-    dashes: str = "-"
+    dashes: Dashes = "-"
 
 
 CONDITIONS = {
@@ -92,7 +94,6 @@ def themed() -> Iterator[None]:
         "legend.frameon": False,
         "legend.fontsize": 9,
         "legend.title_fontsize": 9.5,
-        "legend.alignment": "left",
         "xtick.labelsize": 9,
         "ytick.labelsize": 9,
         "figure.constrained_layout.use": True,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from torch.nn import functional as F
+from torch.nn.functional import cross_entropy
 from transformers import PreTrainedTokenizerBase, Qwen2Config, Qwen2ForCausalLM
 
 from habits.artifacts import hash_json, hash_path, read_parquet, stamp, write_parquet
@@ -38,9 +38,8 @@ def train_base_model(params: Params, model: str, problems: Path, out: Path) -> N
     train = problems / "train.parquet"
     configure(params.runtime, spec.seed)
     tokenizer = build_tokenizer()
-    policy = Policy(
-        new_model(spec, tokenizer).to(choose_device(params.runtime)), choose_dtype(params.runtime)
-    )
+    policy = Policy(new_model(spec, tokenizer), choose_dtype(params.runtime))
+    policy.to(choose_device(params.runtime))
     corpus = Corpus(spec, params.countdown, problems_from(read_parquet(train)), search_document(params))
     settings = {
         "model": spec.model_dump(),
@@ -81,9 +80,10 @@ def new_model(spec: BaseModelSpec, tokenizer: PreTrainedTokenizerBase) -> Qwen2F
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
-        attn_implementation=attention.register(),
     )
-    return Qwen2ForCausalLM(config)
+    model = Qwen2ForCausalLM(config)
+    model.set_attn_implementation(attention.register())
+    return model
 
 
 def _train(
@@ -132,11 +132,13 @@ def next_token_loss(policy: Policy, ids_B_T: torch.Tensor) -> torch.Tensor:
         kwargs={"input_ids": ids_B_T[:, :-1], "use_cache": False},
         tie_weights=True,
     ).logits
-    return F.cross_entropy(logits.float().flatten(0, 1), ids_B_T[:, 1:].flatten())
+    return cross_entropy(logits.float().flatten(0, 1), ids_B_T[:, 1:].flatten())
 
 
-def _batch(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, spec: BaseModelSpec, step: int) -> torch.Tensor:
-    """Token ids ``[rows, sequence_length]`` of a step; a function of seed and step alone, so resuming is exact."""
+def _batch(
+    corpus: Corpus, tokenizer: PreTrainedTokenizerBase, spec: BaseModelSpec, step: int
+) -> torch.Tensor:
+    """Token ids ``[rows, sequence_length]``; a function of seed and step alone, so resuming is exact."""
     rng = random.Random(f"{spec.seed}:{step}")
     rows = [corpus.row(rng, spec.sequence_length) for _ in range(spec.batch_tokens // spec.sequence_length)]
     return torch.tensor([tokenizer.convert_tokens_to_ids(row) for row in rows])

@@ -120,7 +120,11 @@ class Corpus:
     def equation_for(self, rng: random.Random, result: int) -> Step | None:
         """A random true equation with a given result."""
         b = rng.randint(1, self.number_max)
-        steps = [Step(result - b, "+", b, result), Step(result + b, "-", b, result), Step(result * b, "/", b, result)]
+        steps = [
+            Step(result - b, "+", b, result),
+            Step(result + b, "-", b, result),
+            Step(result * b, "/", b, result),
+        ]
         if result % b == 0:
             steps.append(Step(result // b, "*", b, result))
         possible = [step for step in steps if 1 <= step.left <= self.largest]

@@ -122,6 +122,7 @@ class _State:
     mask: torch.Tensor | None
     positions: torch.Tensor
     cache: Cache
+    layers: list[BufferLayer]
     rows: torch.Tensor
     alive: torch.Tensor
     tokens: torch.Tensor
@@ -150,7 +151,8 @@ class _State:
             prompt_ids=ids,
             mask=mask,
             positions=positions,
-            cache=Cache(layers=layers),
+            cache=Cache(layers=list(layers)),
+            layers=layers,
             rows=torch.arange(count, device=device),
             alive=torch.ones(count, dtype=torch.bool, device=device),
             tokens=torch.full((count, limit), pad, device=device),
@@ -203,7 +205,7 @@ class _State:
         if int(self.alive.sum()) > COMPACT_BELOW * len(self.rows):
             return tokens
         keep = self.alive.nonzero()[:, 0]
-        for layer in self.cache.layers:
+        for layer in self.layers:
             layer.keep_rows(keep)
         self.rows, self.alive = self.rows[keep], self.alive[keep]
         if len(self.positions) > 1:

@@ -13,6 +13,10 @@ from torch import nn
 from habits.artifacts import replacing
 
 
+class DivergedError(RuntimeError):
+    """Training left the finite numbers; the message names the run, the step and what to lower."""
+
+
 class Optimizers:
     """One or two optimizers that step together.
 
@@ -20,7 +24,9 @@ class Optimizers:
     leaves embeddings, norms and biases to AdamW; ``adamw`` gives everything to AdamW.
     """
 
-    def __init__(self, modules: Iterable[nn.Module], kind: str, learning_rate: float, betas: tuple[float, float]) -> None:
+    def __init__(
+        self, modules: Iterable[nn.Module], kind: str, learning_rate: float, betas: tuple[float, float]
+    ) -> None:
         weights = [w for module in modules for w in unique_parameters(module)]
         matrices = [w for name, w in weights if kind == "muon" and w.ndim == 2 and "embed" not in name]
         chosen = {id(w) for w in matrices}

@@ -83,7 +83,9 @@ class Sequences:
     is_response_B_T: torch.Tensor
 
     @staticmethod
-    def build(prompts: list[list[int]], responses: list[list[int]], pad: int, device: torch.device) -> Sequences:
+    def build(
+        prompts: list[list[int]], responses: list[list[int]], pad: int, device: torch.device
+    ) -> Sequences:
         """Pad prompt/response pairs into one batch."""
         width = max(len(p) + len(r) for p, r in zip(prompts, responses, strict=True))
         ids = torch.full((len(prompts), width), pad)
@@ -140,7 +142,8 @@ def load_policy(folder: Path, runtime: Runtime) -> tuple[Policy, PreTrainedToken
     model = AutoModelForCausalLM.from_pretrained(
         folder, dtype=torch.float32, attn_implementation=implementation
     )
-    return Policy(model.to(choose_device(runtime)), choose_dtype(runtime)), load_tokenizer(folder)
+    policy = Policy(model, choose_dtype(runtime)).to(choose_device(runtime))
+    return policy, load_tokenizer(folder)
 
 
 def save_checkpoint(policy: Policy, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import cast
 
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
@@ -51,9 +52,8 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     if settings.exists():
         name = json.loads(settings.read_text()).get("tokenizer_class")
         if name in ("PreTrainedTokenizerFast", "TokenizersBackend"):
-            return PreTrainedTokenizerFast.from_pretrained(folder)
-    loaded: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder)
-    return loaded
+            return cast(PreTrainedTokenizerBase, PreTrainedTokenizerFast.from_pretrained(folder))
+    return cast(PreTrainedTokenizerBase, AutoTokenizer.from_pretrained(folder))
 
 
 def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:

@@ -118,7 +118,8 @@ class Claims:
         if absent := groups[3].claims:
             said.append(f"{len(absent)} could not be tested")
         noun = "claim" if len(self.shown) == 1 else "claims"
-        lead = f"Of {len(self.shown)} {noun} about Countdown, at this size {', '.join(said[:-1])} and {said[-1]}."
+        lead = f"Of {len(self.shown)} {noun} about Countdown, at this size "
+        lead += f"{', '.join(said[:-1])} and {said[-1]}."
         return Conclusion(lead, [group for group in groups if group.claims])
 
     @property
@@ -136,7 +137,9 @@ def read_claims(path: Path) -> Claims:
     """The claims of claims.json; ArtifactError when it is not one, empty, or an effect is not a number."""
     report = load_report(path)
     if not report.results:
-        raise ArtifactError(f"{path}: holds no claim; add one to workflow/claims and run the rule claims again")
+        raise ArtifactError(
+            f"{path}: holds no claim; add one to workflow/claims and run the rule claims again"
+        )
     shown = [_shown(path, result) for result in report.results]
     return Claims(shown, report.algorithm, report.confidence)
 
@@ -144,7 +147,9 @@ def read_claims(path: Path) -> Claims:
 def _shown(path: Path, result: ClaimResult) -> ShownClaim:
     ours = result.ours
     if ours is not None and not all(map(math.isfinite, (ours.effect, ours.low, ours.high))):
-        raise ArtifactError(f"{path}: claim {result.claim.id} has no finite effect; run the rule claims again")
+        raise ArtifactError(
+            f"{path}: claim {result.claim.id} has no finite effect; run the rule claims again"
+        )
     if ours is None and result.verdict != "not_run":
         raise ArtifactError(f"{path}: claim {result.claim.id} is {result.verdict} without numbers")
     return ShownClaim(result.claim, ours, result.verdict, result.reason)

@@ -47,7 +47,9 @@ class Figure:
 
 def read_figures(paths: list[Path]) -> list[Figure]:
     """The figures of the given SVG files, accuracy first; ArtifactError when one lacks a usable card."""
-    return sorted((_figure(path) for path in paths), key=lambda figure: ("accuracy" not in figure.name, figure.name))
+    return sorted(
+        (_figure(path) for path in paths), key=lambda figure: ("accuracy" not in figure.name, figure.name)
+    )
 
 
 def _figure(path: Path) -> Figure:

@@ -28,7 +28,9 @@ BEHAVIORS = (
     BehaviorLabel("verification", "verification", "verify", "a result is checked against the target"),
     BehaviorLabel("backtracking", "backtracking", "back", "a failed path is given up for another one"),
     BehaviorLabel("subgoal_setting", "subgoal setting", "subgoal", "a number to reach first is named"),
-    BehaviorLabel("backward_chaining", "backward chaining", "backward", "a step is worked back from the target"),
+    BehaviorLabel(
+        "backward_chaining", "backward chaining", "backward", "a step is worked back from the target"
+    ),
 )
 BEHAVIOR_NAMES = tuple(behavior.name for behavior in BEHAVIORS)
 
@@ -42,12 +44,16 @@ REASONS = {
 }
 
 ALGORITHMS = {"ppo": "PPO", "grpo": "GRPO", "reinforce_plus_plus": "REINFORCE++"}
-METRICS = {"n_tokens": "response tokens", "format_ok": "well-formed answers", "truncated": "truncated responses"}
+METRICS = {
+    "n_tokens": "response tokens",
+    "format_ok": "well-formed answers",
+    "truncated": "truncated responses",
+}
 
 
 def words(name: str) -> str:
     """A name from a path as words: ``negative_only`` becomes ``negative only``."""
-    return name.replace("_", " ")
+    return name.replace("_", " ").replace("cot", "CoT")
 
 
 def algorithm_name(name: str) -> str:

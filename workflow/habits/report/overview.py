@@ -59,7 +59,10 @@ def overview(sources: Sources, provenance: Provenance) -> Overview:
     runs = sources.runs
     return Overview(
         preset=sources.params.preset,
-        models=[Model(name, count_parameters(sources.base_model(name))) for name in sorted({r.model for r in runs})],
+        models=[
+            Model(name, count_parameters(sources.base_model(name)))
+            for name in sorted({r.model for r in runs})
+        ],
         conditions=len({condition(run, sources.params) for run in runs}),
         runs=len(runs),
         seeds=sorted({run.seed for run in runs}),
@@ -73,7 +76,9 @@ def _count_rows(path: Path) -> int:
     try:
         return int(pq.read_metadata(path).num_rows)
     except (OSError, pa.ArrowInvalid) as error:
-        raise ArtifactError(f"{path}: not a readable parquet: {error}; run `snakemake {path}` again") from None
+        raise ArtifactError(
+            f"{path}: not a readable parquet: {error}; run `snakemake {path}` again"
+        ) from None
 
 
 def count_parameters(folder: Path) -> int:

@@ -96,7 +96,9 @@ def _priming_set(name: str, files: list[PrimingFile]) -> PrimingSet:
     shares = traces["verdict"].value_counts(normalize=True)
     unknown = sorted(set(shares.index) - set(REASONS))
     if unknown:
-        raise ArtifactError(f"{files[0].path}: verdict {unknown[0]!r} is unknown; known: {', '.join(REASONS)}")
+        raise ArtifactError(
+            f"{files[0].path}: verdict {unknown[0]!r} is unknown; known: {', '.join(REASONS)}"
+        )
     return PrimingSet(
         name=name,
         seeds=[file.seed for file in files],
@@ -118,7 +120,7 @@ def _planted(traces: pd.DataFrame) -> dict[str, float]:
 
 
 def _examples(frame: pd.DataFrame, file: PrimingFile) -> list[Trace]:
-    """Traces spread evenly over the lengths that occur (ties broken by id), so that none is picked by hand."""
+    """Traces spread evenly over the lengths that occur (ties broken by id): none is picked by hand."""
     ordered = frame.sort_values(["n_tokens", "trace_id"], kind="stable")
     places = sorted({round((i + 0.5) * len(ordered) / EXAMPLES - 0.5) for i in range(EXAMPLES)})
     try:

@@ -35,7 +35,9 @@ class Curve:
         """The curve as the points of an SVG polyline in a box of the given size."""
         last = max(len(self.values) - 1, 1)
         scale = height / self.top if self.top > 0 else 0.0
-        pairs = ((width * i / last, height - scale * v) for i, v in enumerate(self.values) if not math.isnan(v))
+        pairs = (
+            (width * i / last, height - scale * v) for i, v in enumerate(self.values) if not math.isnan(v)
+        )
         return " ".join(f"{x:.1f},{y:.1f}" for x, y in pairs)
 
 
@@ -75,7 +77,9 @@ class RunLine:
 
 def run_lines(sources: Sources) -> list[RunLine]:
     """All runs in the order of the matrix."""
-    metrics = {run: read_rows(sources.metrics(run), METRIC_COLUMNS).sort_values("step") for run in sources.runs}
+    metrics = {
+        run: read_rows(sources.metrics(run), METRIC_COLUMNS).sort_values("step") for run in sources.runs
+    }
     tops = {name: max(float(frame[name].max()) for frame in metrics.values()) for name in CURVES}
     lines = []
     for run, frame in metrics.items():

@@ -84,7 +84,7 @@ class _Record:
 
 def as_yaml(params: Params) -> str:
     """The settings in effect as YAML, in the order of the model."""
-    return yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(params.model_dump(), sort_keys=False, allow_unicode=True)
 
 
 def package_versions() -> dict[str, str]:
@@ -106,7 +106,9 @@ def provenance(sources: Sources) -> Provenance:
     """
     records = [*_records(sources.results), *_records(sources.data)]
     if not records:
-        raise ArtifactError(f"{sources.results}: no *provenance.json; make the artifacts with `snakemake --cores all`")
+        raise ArtifactError(
+            f"{sources.results}: no *provenance.json; make the artifacts with `snakemake --cores all`"
+        )
     jobs: dict[str, dict[str, float]] = {}
     for record in records:
         times = jobs.setdefault(record.rule, {})

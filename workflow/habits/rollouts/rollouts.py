@@ -50,7 +50,8 @@ def evaluation_problems(problems: list[Problem], count: int, source: Path) -> li
     """The first ``count`` problems of the split (which is in random order already)."""
     if count > len(problems):
         raise ArtifactError(
-            f"rollouts.problems is {count}, but {source} has only {len(problems)}; lower it or raise countdown.test"
+            f"rollouts.problems is {count}, but {source} has only {len(problems)}; "
+            "lower it or raise countdown.test"
         )
     return problems[:count]
 
@@ -65,7 +66,7 @@ def _sample_checkpoint(
 ) -> pd.DataFrame:
     settings, (_, line) = params.rollouts, params.run(run.path)
     policy, tokenizer = load_policy(checkpoint, params.runtime)
-    model = policy.model.to(policy.dtype).eval()
+    model = policy.to(policy.dtype).eval().model
     generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step_of(checkpoint))
     rows = [(problem, i) for problem in problems for i in range(samples)]
     frames = []

@@ -7,6 +7,7 @@ a laptop is the one that runs on a cluster. B rollouts, R response positions.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -44,7 +45,7 @@ def token_rewards(
     placed = torch.zeros_like(mask_B_R)
     placed[torch.arange(len(rewards)), last] = torch.tensor(rewards)
     if rl.kl_in_reward and reference_B_R is not None:
-        penalty = core_algos.kl_penalty(logprob_B_R, reference_B_R, rl.kl_penalty)
+        penalty = kl_per_token(logprob_B_R, reference_B_R, rl)
         placed = placed - rl.kl_coef * penalty * mask_B_R
     return placed
 
@@ -74,6 +75,14 @@ def targets(
             config=AlgoConfig(gamma=rl.gamma, lam=rl.lam),
         )
     return Targets(advantage * mask_B_R, returns)
+
+
+def kl_per_token(logprob: torch.Tensor, reference: torch.Tensor, rl: Rl) -> torch.Tensor:
+    """verl's estimate of the KL to the reference at each token (``rl.kl_penalty`` names the estimator)."""
+    estimate: torch.Tensor = core_algos.kl_penalty(
+        cast(torch.FloatTensor, logprob), cast(torch.FloatTensor, reference), rl.kl_penalty
+    )
+    return estimate
 
 
 class Losses:
@@ -143,4 +152,4 @@ class Losses:
 
     def kl(self, new: torch.Tensor, reference: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """KL to the reference policy, to be *added* to the loss with its coefficient."""
-        return self.mean(core_algos.kl_penalty(new, reference, self.rl.kl_penalty), mask)
+        return self.mean(kl_per_token(new, reference, self.rl), mask)

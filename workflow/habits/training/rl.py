@@ -26,7 +26,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerBase
 
 from habits.artifacts import hash_json, hash_path, read_parquet, replacing, stamp, write_parquet
-from habits.models.optimization import Optimizers, load_state, save_state, scratch_folder
+from habits.models.optimization import DivergedError, Optimizers, load_state, save_state, scratch_folder
 from habits.models.policy import (
     Policy,
     Sequences,
@@ -100,7 +100,7 @@ class Trainer:
 
     def __post_init__(self) -> None:
         self.policy.entropy_gradient = self.rl.entropy_coeff > 0
-        self.sampler = copy.deepcopy(self.policy.model).to(self.policy.dtype).eval().requires_grad_(False)
+        self.sampler = copy.deepcopy(self.policy).to(self.policy.dtype).eval().requires_grad_(False).model
         uses_reference = self.rl.kl_coef > 0 and (self.rl.kl_in_reward or self.rl.use_kl_loss)
         self.reference = copy.deepcopy(self.policy).requires_grad_(False) if uses_reference else None
         self.value_head = nn.Linear(self.policy.model.config.hidden_size, 1).to(self.policy.model.device)
@@ -121,7 +121,9 @@ class Trainer:
             mask = graded.mask_B_R
             reference = None if self.reference is None else self.reference_logprob(graded)
             rewards = [verdict.score for verdict in graded.verdicts]
-            reward_B_R = objective.token_rewards(rewards, mask, graded.samples.logprob_B_R, reference, self.rl)
+            reward_B_R = objective.token_rewards(
+                rewards, mask, graded.samples.logprob_B_R, reference, self.rl
+            )
             targets = objective.targets(reward_B_R, graded.samples.value_B_R, mask, groups, self.rl)
             update = self.update(graded, targets, reference, generator)
             self.record(graded, reference, update, time.monotonic() - started)
@@ -195,7 +197,9 @@ class Trainer:
                         totals[name] += value / updates
                 norm = self.actor.step(self.rl.grad_clip)
                 if not torch.isfinite(torch.tensor(norm)):
-                    raise FloatingPointError(f"rl {self.run_id.path}: gradient is {norm} at step {self.step}")
+                    raise DivergedError(
+                        f"rl {self.run_id.path}: gradient {norm} at step {self.step}; lower rl.learning_rate"
+                    )
                 totals["grad_norm"] += norm / updates
                 if self.rl.algorithm == "ppo":
                     self.critic.step(self.rl.grad_clip)
@@ -323,7 +327,9 @@ class Trainer:
         parts = sorted((self.scratch / "rollouts").glob("until*.parquet"))
         with replacing(out) as temporary:
             shutil.copytree(self.scratch / "checkpoints", temporary / "checkpoints")
-            write_parquet(pd.concat([pd.read_parquet(part) for part in parts]), temporary / "rollouts.parquet")
+            write_parquet(
+                pd.concat([pd.read_parquet(part) for part in parts]), temporary / "rollouts.parquet"
+            )
             write_parquet(pd.DataFrame(self.metrics), temporary / "metrics.parquet")
             write_parquet(pd.DataFrame(self.timing), temporary / "timing.parquet")
 

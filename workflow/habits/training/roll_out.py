@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from habits.mistakes import ParamsError
 from habits.models.generation import Samples, sample
 from habits.models.tokenizer import decode_response, encode_prompt
 from habits.params import Reward, RunId
@@ -56,13 +57,13 @@ def roll_out(
     """One graded response to each problem.
 
     Raises:
-        ValueError: prompt and response do not fit into the model's positions.
+        ParamsError: prompt and response do not fit into the model's positions.
     """
     prompts = [TEMPLATES[template].render(problem) for problem in problems]
     prompt_ids = [encode_prompt(tokenizer, prompt) for prompt in prompts]
     needed = max(map(len, prompt_ids)) + max_response_tokens
     if needed > model.config.max_position_embeddings:
-        raise ValueError(
+        raise ParamsError(
             f"prompt + rl.max_response_tokens need {needed} positions, the model has "
             f"{model.config.max_position_embeddings}: raise max_positions or lower max_response_tokens"
         )

@@ -13,7 +13,8 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from habits.artifacts import read_parquet, stamp, write_parquet
-from habits.models.optimization import Optimizers, warmup_then_linear
+from habits.mistakes import ParamsError
+from habits.models.optimization import DivergedError, Optimizers, warmup_then_linear
 from habits.models.policy import Policy, Sequences, configure, load_policy, micro_batches, save_checkpoint
 from habits.models.tokenizer import encode_prompt, encode_response
 from habits.params import Params, Sft
@@ -67,11 +68,13 @@ def fine_tune(
 def epoch_batches(size: int, sft: Sft, seed: int) -> list[list[int]]:
     """Row numbers of every batch: each epoch in its own order, incomplete last batches dropped."""
     if size < sft.batch_size:
-        raise ValueError(f"sft.batch_size is {sft.batch_size}, but the priming set has only {size} traces")
+        raise ParamsError(f"sft.batch_size is {sft.batch_size}, but the priming set has only {size} traces")
     batches = []
     for epoch in range(sft.epochs):
         order = random.Random(f"{seed}:{epoch}").sample(range(size), size)
-        batches += [order[i : i + sft.batch_size] for i in range(0, size - sft.batch_size + 1, sft.batch_size)]
+        batches += [
+            order[i : i + sft.batch_size] for i in range(0, size - sft.batch_size + 1, sft.batch_size)
+        ]
     return batches
 
 
@@ -96,5 +99,5 @@ def _accumulate(
         part.backward()
         loss += float(part.detach())
     if not torch.isfinite(torch.tensor(loss)):
-        raise FloatingPointError(f"SFT loss is {loss}; lower sft.learning_rate")
+        raise DivergedError(f"the SFT loss is {loss}; lower sft.learning_rate")
     return loss

@@ -58,7 +58,10 @@
       const names = over.map((place) => data.behaviors[place]);
       const mark = make("mark", "tint-" + names[0] + " line-" + names[names.length - 1], words);
       mark.title = names.map((name) => short[name].title).join(", ");
-      if (ending.length) mark.dataset.label = ending.map((place) => short[data.behaviors[place]].short).join(" + ");
+      if (ending.length) {
+        mark.dataset.label = ending.map((place) => short[data.behaviors[place]].short).join(" + ");
+        mark.classList.add("tag-" + data.behaviors[ending[0]]);
+      }
       text.append(mark);
     }
     return text;

@@ -20,13 +20,17 @@ from dataclasses import dataclass
 from itertools import combinations_with_replacement, pairwise
 from math import comb, factorial, prod
 
+import numpy as np
+
 from habits.params import Countdown
 from habits.tasks.countdown.arithmetic import Problem
+from habits.tasks.countdown.batches import can_batch, reach_targets
 from habits.tasks.countdown.reachable import Multiset, Reachable, Rules
 
 SPLITS = ("test", "validation", "train")  # in the order in which they are filled
 SCARCE = 20  # number sets per problem asked for; with fewer, all problems are listed
 LISTED = 500_000  # number sets that are listed at most; a larger space is only drawn from
+BATCH, TRIED_AT_ONCE = 512, 2048  # problems of a batch, and number sets tried for them at a time
 PATIENCE = 20_000  # draws in a row without a new problem after which a space counts as exhausted
 
 
@@ -78,12 +82,40 @@ def draws(settings: Countdown, size: int, rng: random.Random) -> Iterator[Proble
         SamplingError: ``PATIENCE`` draws in a row made no problem.
     """
     reachable = Reachable(Rules(settings.integer_only, settings.max_intermediate))
-    draw = _draw_uniform if settings.sampler == "uniform_target" else _draw_reachable
+    if settings.sampler == "reachable_target":
+        while True:
+            yield _draw_reachable(settings, size, rng, reachable)
+    if settings.integer_only and can_batch(size, settings.number_max, settings.target_max):
+        generator = np.random.default_rng(rng.getrandbits(64))
+        while True:
+            yield from _draw_uniform_batch(settings, size, generator)
     while True:
-        yield draw(settings, size, rng, reachable)
+        yield _draw_uniform(settings, size, rng, reachable)
+
+
+def _draw_uniform_batch(settings: Countdown, size: int, rng: np.random.Generator) -> list[Problem]:
+    """``BATCH`` draws with uniform targets: each target takes the first numbers that reach it."""
+    targets_b = rng.integers(settings.target_min, settings.target_max, BATCH, endpoint=True)
+    numbers_nb = np.zeros((size, BATCH), dtype=np.int64)
+    pending = np.arange(BATCH)
+    tries = 0
+    while len(pending):
+        if tries > PATIENCE:
+            raise _fruitless(f"target {targets_b[pending[0]]}", settings, size)
+        asking = np.resize(pending, TRIED_AT_ONCE)
+        tries += TRIED_AT_ONCE // len(pending)
+        drawn_nt = rng.integers(settings.number_min, settings.number_max, (size, len(asking)), endpoint=True)
+        hit_t = reach_targets(drawn_nt, targets_b[asking], settings.max_intermediate)
+        hit_t &= (drawn_nt != targets_b[asking]).all(axis=0)
+        solved, first = np.unique(asking[hit_t], return_index=True)
+        numbers_nb[:, solved] = drawn_nt[:, hit_t][:, first]
+        pending = np.setdiff1d(pending, solved)
+    columns = np.sort(numbers_nb, axis=0).T.tolist()
+    return [Problem(tuple(numbers), t) for numbers, t in zip(columns, targets_b.tolist(), strict=True)]
 
 
 def _draw_uniform(settings: Countdown, size: int, rng: random.Random, reachable: Reachable) -> Problem:
+    """One draw, for rules and sizes that the batches do not cover."""
     target = rng.randint(settings.target_min, settings.target_max)
     choices = range(settings.number_min, settings.number_max + 1)
     for _ in range(PATIENCE):
