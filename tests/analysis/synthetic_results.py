@@ -14,9 +14,11 @@ import pandas as pd
 import yaml
 
 from habits.analysis.evaluations import BEHAVIORS
+from habits.analysis.statistics import write_statistics
 from habits.artifacts import write_parquet
 from habits.params import Params, Rl, RunId, validate
 
+PROBLEMS = 48
 LAPTOP = Path(__file__).parents[2] / "workflow" / "presets" / "laptop.yaml"
 
 
@@ -44,6 +46,29 @@ LEVELS = {
     ("plain", "negative_only"): Level((0.14, 0.38), (4.6, 3.8, 0, 0), (6.0, 5.0, 0, 0), (70, 98)),
     ("plain", "negative_only_give_up"): Level((0.06, 0.08), (4.0, 3.9, 0, 0), (3.0, 3.1, 0, 0), (72, 70)),
 }
+
+
+@dataclass(frozen=True)
+class Analysed:
+    """A finished run of the workflow up to its statistics."""
+
+    params: Params
+    results: Path
+
+    @property
+    def statistics(self) -> Path:
+        return self.results / "statistics"
+
+    def table(self, name: str) -> pd.DataFrame:
+        return pd.read_parquet(self.statistics / f"{name}.parquet")
+
+
+def analyse(results: Path) -> Analysed:
+    """Synthetic results of the laptop matrix on few problems, and their statistics, in ``results``."""
+    params = synthetic_params(rollouts={"problems": PROBLEMS}, statistics={"bootstrap": 200})
+    write_synthetic_results(params, results)
+    write_statistics(params, results, results / "statistics")
+    return Analysed(params, results)
 
 
 def synthetic_params(**changes: Any) -> Params:
@@ -117,7 +142,7 @@ def _behaviors(rollouts: pd.DataFrame, counts: pd.Series) -> pd.DataFrame:
 def _metrics(run: RunId, settings: Rl, rng: np.random.Generator) -> pd.DataFrame:
     level = LEVELS[(run.model, run.priming)]
     step = np.arange(1, settings.steps + 1)
-    progress = np.array([_progress(run, settings, s) for s in step])
+    progress = np.array([_progress(run, settings, float(s)) for s in step])
     tokens = level.tokens[0] + progress * (level.tokens[1] - level.tokens[0])
     rollout_tokens = np.rint(tokens * settings.prompts_per_step * settings.group_size)
     accuracy = level.accuracy[0] + progress * (level.accuracy[1] - level.accuracy[0])

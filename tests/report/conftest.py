@@ -9,9 +9,9 @@ import pytest
 from finished_run import finish, finished_params
 
 from habits.params import Params
+from habits.report.inputs import Inputs
 from habits.report.report import write_report
 from habits.report.site import PAGES
-from habits.report.sources import Sources
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Site:
     out: Path
 
     @property
-    def sources(self) -> Sources:
-        return Sources(self.params, self.results, self.data)
+    def inputs(self) -> Inputs:
+        return Inputs(self.params, self.results, self.data)
 
     def html(self, page: str) -> str:
         return (self.out / page).read_text()

@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 
 from habits.analysis.claims import Claim, ClaimResult, ClaimsReport, Contrast, PublishedContrast, Side
 from habits.artifacts import stamp, write_parquet, write_text
+from habits.figures import available_figures
 from habits.params import Params, RunId, validate
 
 LAPTOP = Path(__file__).parents[2] / "workflow" / "presets" / "laptop.yaml"
@@ -65,12 +66,23 @@ def finish(params: Params, root: Path) -> tuple[Path, Path]:
         folder.mkdir(parents=True)
         save_file({"weight": np.zeros((200, 4000), dtype=np.float32)}, folder / "model.safetensors")
         stamp(folder, settings={}, parents=[])
+    for run in (run for run in params.runs if run.priming != "none"):
+        stamped_folder(results / "sft" / run.model / run.priming / f"seed{run.seed}")
+    stamped_folder(results / "statistics")
     for priming, seed in {(r.priming, r.seed) for r in params.runs if r.priming != "none"}:
         _priming(data / "priming" / priming / f"seed{seed}.parquet", params.priming.traces, priming)
     _problems(params, data / "problems" / "countdown")
-    _figures(results / "figures")
-    write_text(decided().model_dump_json(), results / "claims" / "claims.json")
+    _figures(params, results / "figures")
+    claims = results / "claims" / "claims.json"
+    write_text(decided().model_dump_json(), claims)
+    stamp(claims, settings={}, parents=[])
     return results, data
+
+
+def stamped_folder(folder: Path) -> None:
+    """A folder of which the report reads only the provenance."""
+    folder.mkdir(parents=True)
+    stamp(folder, settings={}, parents=[])
 
 
 def decided() -> ClaimsReport:
@@ -159,6 +171,7 @@ def _run(params: Params, results: Path, run: RunId, steps: int, samples: int) ->
     stamp(behaviors, settings={}, parents=[path], seed=run.seed)
     folder = results / "rl" / run.path
     write_parquet(_metrics(steps, rng), folder / "metrics.parquet")
+    write_parquet(pd.DataFrame({"step": range(1, steps + 1), "seconds": 4.5}), folder / "timing.parquet")
     write_parquet(frame[frame["rl_step"] > 0], folder / "rollouts.parquet")
     stamp(folder, settings={}, parents=[], seed=run.seed)
 
@@ -225,7 +238,6 @@ def _metrics(steps: int, rng: np.random.Generator) -> pd.DataFrame:
             "mean_tokens": 60 + 40 * rise + rng.normal(0, 2, steps),
             "entropy": 1.1 - 0.5 * rise,
             "rollout_tokens": 19_200,
-            "seconds": 4.5,
         }
     )
 
@@ -272,10 +284,10 @@ def _problems(params: Params, folder: Path) -> None:
         stamp(folder / f"{split}.parquet", settings={}, parents=[])
 
 
-def _figures(folder: Path) -> None:
-    for name in ("accuracy", "behaviors", "response_length"):
+def _figures(params: Params, folder: Path) -> None:
+    for name in available_figures(params):
         title = name.replace("_", " ").capitalize()
         card = {"title": f"{title} over RL steps", "caption": "Mean, 95% interval.", "alt": f"{title} rises."}
         write_text(FIGURE.format(name=name), folder / f"{name}.svg")
         write_text(json.dumps(card), folder / f"{name}.json")
-        stamp(folder / f"{name}.svg", settings={"figure": name}, parents=[])
+        stamp(folder / f"{name}.json", settings={"figure": name}, parents=[])

@@ -31,7 +31,7 @@ def cards(dom: str) -> list[Element]:
 
 
 def test_filters_in_the_address_and_marks(site, tmp_path: Path):
-    filters = {"condition": "plain base, backtracking verification", "step": 40, "behavior": "verification"}
+    filters = {"condition": "plain base, backtracking + verification", "step": 40, "behavior": "verification"}
     dom = opened(site.out / "rollouts.html", tmp_path, **filters)
     assert 0 < len(cards(dom)) <= 20
     facts = [e.text for e in elements(dom.split('id="rollouts"')[1], "dd")]

@@ -9,10 +9,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from finished_run import finish, finished_params
+from finished_run import finish, finished_params, stamped_folder
 
 from habits.artifacts import ArtifactError, write_parquet, write_text
 from habits.params import Params, validate
+from habits.report.inputs import Inputs
 from habits.report.overview import count_parameters, overview
 from habits.report.priming import priming_sets, splits
 from habits.report.report import write_report
@@ -23,7 +24,7 @@ from habits.report.site import number, percent, points, probability
 RUN = "plain/none/ppo/seed11"
 NEEDED = [
     "results/claims/claims.json",
-    "results/figures/accuracy.json",
+    "results/figures/accuracy_over_steps.json",
     f"results/rollouts/{RUN}.parquet",
     f"results/behaviors/{RUN}.parquet",
     f"results/rl/{RUN}/metrics.parquet",
@@ -56,18 +57,34 @@ def test_missing_input_is_named(run: tuple[Params, Path], name: str):
     assert not (run[1] / "reports" / "index.html").exists()
 
 
-def test_no_figures_is_an_error(run: tuple[Params, Path]):
+def test_everything_missing_is_said_at_once(run: tuple[Params, Path]):
     shutil.rmtree(run[1] / "results" / "figures")
-    with pytest.raises(ArtifactError, match=r"figures/\*\.svg"):
+    shutil.rmtree(run[1] / "results" / "claims")
+    with pytest.raises(ArtifactError, match=r"(?s)claims\.json.*accuracy_over_steps\.svg"):
         write(run)
+
+
+def test_artifact_without_provenance_is_an_error(run: tuple[Params, Path]):
+    (run[1] / "results" / "statistics" / "provenance.json").unlink()
+    with pytest.raises(ArtifactError, match="statistics/provenance.json"):
+        write(run)
+
+
+def test_leftovers_of_another_matrix_stay_out(run: tuple[Params, Path]):
+    params, root = run
+    inputs = Inputs(params, root / "results", root / "data")
+    before = (provenance(inputs), inputs.files)
+    write_text("<svg/>", root / "results" / "figures" / "old.svg")
+    stamped_folder(root / "results" / "rl" / "plain" / "old" / "ppo" / "seed1")
+    assert (provenance(inputs), inputs.files) == before
 
 
 @pytest.mark.parametrize(
     "card", ['{"title": "t", "caption": "c"}', '{"title": "t", "caption": "c", "alt": ""}']
 )
 def test_figure_without_alternative_text_is_an_error(run: tuple[Params, Path], card: str):
-    write_text(card, run[1] / "results" / "figures" / "accuracy.json")
-    with pytest.raises(ArtifactError, match=r"accuracy\.json.*alt"):
+    write_text(card, run[1] / "results" / "figures" / "accuracy_over_steps.json")
+    with pytest.raises(ArtifactError, match=r"accuracy_over_steps\.json.*alt"):
         write(run)
 
 
@@ -109,8 +126,8 @@ def test_settings_come_back_from_their_yaml(site):
 
 
 def test_run_lines_hold_the_numbers_of_the_artifacts(site):
-    line = run_lines(site.sources)[0]
-    rollouts = pd.read_parquet(site.sources.rollouts(line.run))
+    line = run_lines(site.inputs)[0]
+    rollouts = pd.read_parquet(site.inputs.rollouts(line.run))
     last = rollouts[rollouts["rl_step"] == 40]
     assert line.step == 40 and line.accuracy == last["correct"].mean()
     assert line.problems == 12 < len(last)
@@ -121,9 +138,9 @@ def test_run_lines_hold_the_numbers_of_the_artifacts(site):
 
 
 def test_overview_counts(site):
-    shown = overview(site.sources, provenance(site.sources))
+    shown = overview(site.inputs, provenance(site.inputs))
     assert (shown.runs, shown.conditions, shown.seeds) == (6, 4, [11, 12])
-    rows = sum(len(pd.read_parquet(site.sources.rollouts(run))) for run in site.sources.runs)
+    rows = sum(len(pd.read_parquet(site.inputs.rollouts(run))) for run in site.inputs.runs)
     assert shown.evaluation_rollouts == rows
     assert shown.parameters == [800_000]
 
@@ -135,7 +152,7 @@ def test_unreadable_model_is_an_error(tmp_path: Path):
 
 
 def test_priming_quality(site):
-    (shown,) = priming_sets(site.sources)
+    (shown,) = priming_sets(site.inputs)
     assert (shown.n, shown.seeds, shown.teachers) == (40, [11, 12], ["symbolic"])
     assert shown.shares == {"correct": 0.8, "wrong_value": 0.2}
     assert shown.planted == {
@@ -149,7 +166,7 @@ def test_priming_quality(site):
 
 
 def test_problem_splits(site):
-    train, validation, test = splits(site.sources)
+    train, validation, test = splits(site.inputs)
     assert (train.n, validation.n, test.n) == (4800, 256, 256)
     assert train.needs_division == pytest.approx(0.1) and train.operands == {3: 4800}
     assert train.depth == {1: 2400, 2: 2400} and train.median_solutions == 2.5
@@ -157,15 +174,18 @@ def test_problem_splits(site):
 
 
 def test_time_of_rules_counts_each_job_once(site):
-    jobs = {rule.rule: rule.jobs for rule in provenance(site.sources).rules}
+    jobs = {rule.rule: rule.jobs for rule in provenance(site.inputs).rules}
     assert jobs == {
         "problems": 1,
         "base_model": 2,
         "priming": 2,
+        "sft": 2,
         "rl": 6,
         "rollouts": 6,
         "behaviors": 6,
-        "figures": 3,
+        "statistics": 1,
+        "claims": 1,
+        "figures": len(site.inputs.figures),
     }
 
 

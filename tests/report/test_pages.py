@@ -13,6 +13,8 @@ import pytest
 from finished_run import HOSTILE, decided
 from markup import elements
 
+from habits.report.figures import MAIN
+from habits.report.labels import BEHAVIOR_NAMES, BEHAVIORS
 from habits.report.site import PAGES, TEMPLATES
 
 FETCHING = {"src", "srcset", "poster", "data", "action", "formaction", "background", "xlink:href"}
@@ -109,7 +111,7 @@ def test_every_claim_stands_there_with_its_verdict(site):
 
 def test_conclusion_counts_the_verdicts(site):
     text = re.sub(r"\s+", " ", site.html("index.html").split('class="conclusion">')[1].split("</p>")[0])
-    assert "1 is supported, 1 is not supported, 1 is inconclusive and 1 could not be tested" in text
+    assert "tested at this size: 1 supported, 1 not supported, 1 inconclusive and 1 not run" in text
 
 
 def test_same_inputs_same_bytes(site, tmp_path: Path):
@@ -119,6 +121,20 @@ def test_same_inputs_same_bytes(site, tmp_path: Path):
     for path in site.out.rglob("*"):
         if path.is_file() and path.name != "provenance.json":
             assert (tmp_path / path.relative_to(site.out)).read_bytes() == path.read_bytes(), path
+
+
+def test_words_are_those_of_the_analysis_and_the_figures():
+    from habits.analysis import evaluations
+    from habits.figures.style import BEHAVIOR_LOOKS
+
+    assert evaluations.BEHAVIORS == BEHAVIOR_NAMES
+    assert {b.name: b.title for b in BEHAVIORS} == {n: look.label for n, look in BEHAVIOR_LOOKS.items()}
+
+
+def test_main_figures_stand_on_the_overview(site):
+    shown = [e.attributes["id"] for e in elements(site.html("index.html"), "figure")]
+    assert shown == [name for name in MAIN if (site.out / "figures" / f"{name}.svg").exists()]
+    assert MAIN[0] in shown
 
 
 def test_figures_are_embedded_and_downloadable(site):

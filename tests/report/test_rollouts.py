@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from habits.artifacts import write_parquet
+from habits.report.inputs import Inputs
 from habits.report.rollouts import sample_for_page
-from habits.report.sources import Sources
 from habits.report.spans import Segment, Span, segments
 
 BEHAVIORS = ("verification", "backtracking", "subgoal_setting", "backward_chaining")
@@ -49,7 +49,7 @@ def test_impossible_span_is_an_error(span: Span):
 
 
 def test_sample_is_bounded_per_run_and_step(site):
-    sample = sample_for_page(site.sources, per_cell=5)
+    sample = sample_for_page(site.inputs, per_cell=5)
     cells = Counter((r["c"], r["seed"], r["step"]) for r in sample.data["rollouts"])
     assert set(cells.values()) == {5}
     assert len(cells) == 5 * 5 + 9
@@ -57,7 +57,7 @@ def test_sample_is_bounded_per_run_and_step(site):
 
 
 def test_every_run_and_step_shows_the_same_problems(site):
-    rows = sample_for_page(site.sources, per_cell=5).data["rollouts"]
+    rows = sample_for_page(site.inputs, per_cell=5).data["rollouts"]
     problems: dict[tuple[int, int, int], set[str]] = {}
     for row in rows:
         problems.setdefault((row["c"], row["seed"], row["step"]), set()).add(row["problem"])
@@ -65,9 +65,9 @@ def test_every_run_and_step_shows_the_same_problems(site):
 
 
 def test_budget_takes_the_same_share_from_every_run_and_step(site):
-    full = sample_for_page(site.sources, per_cell=10)
+    full = sample_for_page(site.inputs, per_cell=10)
     budget = len(json.dumps(full.data)) // 2
-    small = sample_for_page(site.sources, per_cell=10, budget=budget)
+    small = sample_for_page(site.inputs, per_cell=10, budget=budget)
     assert len(json.dumps(small.data["rollouts"])) <= budget
     cells = Counter((r["c"], r["seed"], r["step"]) for r in small.data["rollouts"])
     assert max(cells.values()) - min(cells.values()) <= 1
@@ -77,16 +77,16 @@ def test_budget_takes_the_same_share_from_every_run_and_step(site):
 def test_row_order_of_the_files_does_not_matter(tmp_path):
     params = finished_params()
     results, data = finish(params, tmp_path)
-    sources = Sources(params, results, data)
-    before = sample_for_page(sources, per_cell=4)
-    for run in sources.runs:
-        for path in (sources.rollouts(run), sources.behaviors(run)):
+    inputs = Inputs(params, results, data)
+    before = sample_for_page(inputs, per_cell=4)
+    for run in inputs.runs:
+        for path in (inputs.rollouts(run), inputs.behaviors(run)):
             write_parquet(pd.read_parquet(path).iloc[::-1], path)
-    assert sample_for_page(sources, per_cell=4) == before
+    assert sample_for_page(inputs, per_cell=4) == before
 
 
 def test_marked_rows_hold_counts_and_pieces(site):
-    sample = sample_for_page(site.sources)
+    sample = sample_for_page(site.inputs)
     row = next(r for r in sample.data["rollouts"] if r["counts"] == [2, 1, 1, 1])
     assert "".join(p if isinstance(p, str) else p[0] for p in row["text"]) == SEARCH
     assert ["goal 12 ;", [2], [2]] in row["text"]
@@ -96,11 +96,11 @@ def test_marked_rows_hold_counts_and_pieces(site):
 def test_failed_rating_is_not_a_zero(tmp_path):
     params = finished_params()
     results, data = finish(params, tmp_path)
-    sources = Sources(params, results, data)
-    path = sources.behaviors(sources.runs[0])
+    inputs = Inputs(params, results, data)
+    path = inputs.behaviors(inputs.runs[0])
     frame = pd.read_parquet(path)
     frame.loc[frame["behavior"] == "verification", ["count", "status"]] = [pd.NA, "error"]
     write_parquet(frame, path)
-    rows = sample_for_page(sources).data["rollouts"]
-    mine = [r for r in rows if r["c"] == 0 and r["seed"] == sources.runs[0].seed]
+    rows = sample_for_page(inputs).data["rollouts"]
+    mine = [r for r in rows if r["c"] == 0 and r["seed"] == inputs.runs[0].seed]
     assert mine and all(r["counts"][0] is None for r in mine)

@@ -16,7 +16,7 @@ except ParamsError as error:
 
 RUN = "{model}/{priming}/{algorithm}/seed{seed}"
 RUNS = [run.path for run in PARAMS.runs]
-CLAIMS = f"{workflow.basedir}/workflow/claims/countdown.yaml"
+CLAIMS = os.path.relpath(f"{workflow.basedir}/workflow/claims/countdown.yaml")
 ENVIRONMENT = f"{workflow.basedir}/envs/cpu/environment.yaml"
 
 os.environ.update(workdir.environment(PARAMS))

@@ -8,6 +8,7 @@ rule rl:
     output:
         directory(f"results/rl/{RUN}/checkpoints"),
         f"results/rl/{RUN}/metrics.parquet",
+        f"results/rl/{RUN}/timing.parquet",
         f"results/rl/{RUN}/rollouts.parquet",
     log:
         f"logs/rl/{RUN}.log",

@@ -9,6 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+# Real paths have at most five steps and six values; longer ones are garbage and only their end is kept.
+MAX_STEPS = 16
+MAX_VALUES = 12
+
 
 @dataclass(frozen=True, slots=True)
 class Stated:
@@ -22,7 +26,7 @@ class Bench:
     """The path of states from the given numbers to the present one; ``path[-1]`` is now."""
 
     def __init__(self, numbers: Sequence[int]) -> None:
-        self.path: list[list[int]] = [list(numbers)]
+        self.path: list[list[int]] = [list(numbers)]  # one longer than ``steps``
         self.steps: list[Stated] = []
 
     @property
@@ -60,8 +64,10 @@ class Bench:
             if operand in rest:
                 rest.remove(operand)
         rest.append(step.result)
-        self.path.append(rest)
+        self.path.append(rest[-MAX_VALUES:])
         self.steps.append(step)
+        if len(self.steps) > MAX_STEPS:
+            del self.steps[0], self.path[1]
 
     def undo(self, steps: int = 1) -> None:
         """Take back the last steps, as far as there are any."""

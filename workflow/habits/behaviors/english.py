@@ -16,11 +16,19 @@ from habits.behaviors.equations import Equation, equations, normalized
 from habits.behaviors.phrases import Phrase, phrases
 
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
-_TRY = re.compile(r"\b(?:try|what about|how about|what if|alternatively|instead|maybe|perhaps|next|or)\b[^.!?\n0-9(]{0,25}$")
+_TRY = re.compile(
+    r"\b(?:try|what about|how about|what if|alternatively|instead|maybe|perhaps|next|or)\b[^.!?\n0-9(]{0,25}$"
+)
 _REASON = re.compile(r"\b(?:because|since|as|given that|knowing|remember(?:ing)? that)\b[^.!?\n0-9(]{0,20}$")
-_SUMMARY = re.compile(r"\b(?:so|thus|therefore|hence|answer|equation|expression|solution|finally)\b[^.!?\n0-9(]{0,30}$")
+_SUMMARY = re.compile(
+    r"\b(?:so|thus|therefore|hence|answer|equation|expression|solution|finally)\b[^.!?\n0-9(]{0,30}$"
+)
 _NUMBER = re.compile(r"[0-9]{1,9}")
-_DERIVES = re.compile(r",? and ([0-9]{1,9}) (?:=|is)\b|,? so (?:i|we) (?:need|want)\b")
+_DERIVES = re.compile(
+    r",? and ([0-9]{1,9}) (?:=|is)\b|,? so ([0-9]{1,9}) (?:would|will|is|works)\b"
+    r"|,? so (?:i|we) (?:need|want)\b"
+)
+ADJOINING = 5  # characters between an equation and an aside that judges it
 WINDOW = 40  # characters before or after an equation in which a cue for it may stand
 
 
@@ -73,6 +81,10 @@ class Reader:
                 self._verify(phrase)
         elif phrase.kind == "remark":
             if self.tried:
+                self._verify(phrase)
+        elif phrase.kind == "aside":
+            follows = phrase.start - self.read_to <= ADJOINING
+            if follows and self.tried and len(self.bench.values) == 1 and not self.returned:
                 self._verify(phrase)
         elif phrase.kind == "announce":
             self._verify(phrase)
@@ -143,10 +155,12 @@ class Reader:
         if equation.lead == target:
             if equation.named_first and onward and bench.steps:
                 return False
-            found = equation.operands if equation.named_first else (*equation.operands[1:], equation.value or 0)
+            found = (
+                equation.operands if equation.named_first else (*equation.operands[1:], equation.value or 0)
+            )
             self._infer(equation, found)
             return True
-        if equation.lead in self.needed and not onward:
+        if equation.lead in self.needed and (equation.named_first or not onward):
             self.needed.update(equation.operands)
             return True
         missing = [n for n in equation.operands if n not in bench.values]
@@ -160,7 +174,7 @@ class Reader:
         """Whether the words around say that the equation is a reason or a plan, not a step."""
         before = self.text[max(equation.start - WINDOW, 0) : equation.start]
         after = _DERIVES.match(self.text, equation.end)
-        derived = after is not None and after.group(1) in (None, str(missing))
+        derived = after is not None and (after.group(1) or after.group(2)) in (None, str(missing))
         return _REASON.search(before) is not None or derived or self.announced
 
     def _sums_up(self, equation: Equation) -> bool:
@@ -179,11 +193,10 @@ class Reader:
     def _complete(self, equation: Equation) -> Equation | None:
         """``minus 10 equals 41`` with its left operand, looked for from the present state backwards."""
         number, value = equation.operands[0], equation.value
-        undo = {"+": lambda v: v - number, "-": lambda v: v + number, "*": lambda v: v / number if number else None}
-        left = undo.get(equation.sign or "", lambda v: v * number)(value)
-        if left is None or left != int(left) or self.bench.depth_of((int(left), number)) is None:
+        left = None if value is None else _left_operand(equation.sign or "", number, value)
+        if left is None or self.bench.depth_of((left, number)) is None:
             return None
-        return Equation(equation.start, equation.end, (int(left), number), value, int(left))
+        return Equation(equation.start, equation.end, (left, number), value, left)
 
     def _verify(self, event: Phrase | Equation) -> None:
         if self.judged == self.tried:
@@ -210,20 +223,32 @@ class Reader:
             self.tally.add("backward_chaining", event.start, event.end)
 
     def _announce_inference(self, event: Phrase) -> None:
-        """"Working backwards": its equation is still to come, or has just been."""
+        """ "Working backwards": its equation is still to come, or has just been."""
         if not self.inferred:
             self._infer(event, ())
             self.announced = True
 
     def _plan(self, event: Phrase) -> None:
-        """"To get 100, use 55 and 45": from the target, if it takes a number that has not been made."""
+        """ "To get 100, use 55 and 45": from the target, if it takes a number that has not been made."""
         named = {int(number) for number in _NUMBER.findall(self.text, event.start, event.end + WINDOW // 2)}
-        fresh = named - self.seen - {self.target}
-        if event.number == self.target and self.target not in self.seen and fresh and not self.inferred:
-            self._infer(event, tuple(fresh))
+        named -= {self.target}
+        forward = self.text.startswith("to ", event.start) and named <= self.seen
+        if event.number == self.target and self.target not in self.seen and not forward and not self.inferred:
+            self._infer(event, tuple(named))
 
     def _aim(self, event: Phrase) -> None:
         sentence = bisect_left(self.sentence_ends, event.start)
         if sentence != self.goal_sentence:
             self.goal_sentence = sentence
             self.tally.add("subgoal_setting", event.start, event.end)
+
+
+def _left_operand(sign: str, right: int, result: int) -> int | None:
+    """The integer for which ``left sign right = result``; None when there is none."""
+    if sign == "+":
+        return result - right
+    if sign == "-":
+        return result + right
+    if sign == "/":
+        return result * right
+    return result // right if right and not result % right else None

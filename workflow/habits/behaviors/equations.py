@@ -35,7 +35,9 @@ _CONTINUED = re.compile(
     r"\b(plus|minus|times|add|adding|subtract|subtracting|multiplying by|dividing by) (?:the )?([0-9]{1,9})\b"
     r"[^0-9.!?\n]{0,20}?(?:\bis|\bequals|\bgives(?: us)?|\bmakes|\bget|=) ?([0-9]{1,9})\b"
 )
-_TAKEN_FROM = re.compile(r"\bsubtract(?:ing)? ([0-9]{1,9}) from ([0-9]{1,9})\b|\bdivid(?:e|ing) ([0-9]{1,9}) by ([0-9]{1,9})\b")
+_TAKEN_FROM = re.compile(
+    r"\bsubtract(?:ing)? ([0-9]{1,9}) from ([0-9]{1,9})\b|\bdivid(?:e|ing) ([0-9]{1,9}) by ([0-9]{1,9})\b"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +124,10 @@ class _Side:
 
 def _numbers(side: str) -> _Side | None:
     text = _WORD_OPERATOR.sub(lambda word: _OPERATORS[word.group()], side)
-    for signs in ("()", ")("):
-        # A parenthesis may open before or close after the equation: "(9 * 8 = 72)".
-        surplus = text.count(signs[0]) - text.count(signs[1])
-        for _ in range(surplus):
-            text = text.replace("(", "", 1) if signs[0] == "(" else ")".join(text.rsplit(")", 1)[:1]) + text.rsplit(")", 1)[1]
+    # A parenthesis may open before the equation or close after it: "(9 * 8 = 72)".
+    surplus = text.count("(") - text.count(")")
+    text = text.replace("(", "", max(surplus, 0))
+    text = text[::-1].replace(")", "", max(-surplus, 0))[::-1]
     try:
         expression = parse(text)
     except ExpressionError:

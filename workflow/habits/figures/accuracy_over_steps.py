@@ -18,6 +18,6 @@ def draw(tables: Tables) -> Drawing:
         "published series (Llama-3.2-3B, one seed, 1024 problems, Wilson intervals). Models and problems "
         "differ and each panel has its own scale: compare directions, not heights. The set with wrong "
         "endings shows all four behaviors in the paper, backtracking and verification here.",
-        "Line charts of accuracy against RL step; left the tiny model of this run, right Llama-3.2-3B from the "
-        "paper; above sets of reasoning behaviors, below control sets.",
+        "Line charts of accuracy against RL step; left the tiny model of this run, right Llama-3.2-3B from "
+        "the paper; above sets of reasoning behaviors, below control sets.",
     )

@@ -64,10 +64,12 @@ def sample_words(tables: Tables) -> str:
         tables.series(MODEL, p, "accuracy") for p in tables.primings(MODEL, BEHAVIOR_SETS + CONTROL_SETS)
     ]
     problems = max(series.n_problems for series in shown)
-    found = [seeds(n) for n in sorted({series.n_seeds for series in shown})]
+    counts = sorted({series.n_seeds for series in shown})
+    few = " or ".join(str(n) for n in counts[:-1])
+    runs = f"{few} or {seeds(counts[-1])}" if few else seeds(counts[-1])
     confidence = tables.params.statistics.confidence
     return (
-        f"n = {problems} held-out problems a seed ({' or '.join(found)} a condition). "
-        f"Bars: {confidence:.0%} intervals, bootstrap over seeds and problems; with one seed they "
+        f"n = {problems} held-out problems a seed ({runs} a condition). "
+        f"Bars and bands: {confidence:.0%} intervals, bootstrap over seeds and problems; with one seed they "
         "cover problems only (Wilson for shares)"
     )

@@ -43,11 +43,11 @@ CONDITIONS = {
     "length_matched_empty_cot": Look("empty thought, matched length", "#7A4B16", ">", "--"),
     "negative_only": Look("wrong endings only", "#AA1F5D", "h", "-"),
     "negative_only_give_up": Look("wrong endings, all give up", "#DD7FAE", "d", ":"),
-    "human_cot": Look("human-written thoughts", "#6C8F3C", "p"),
-    "pretraining_curated": Look("more pretraining, with behaviors", "#4B5AA8", "*"),
-    "pretraining_negative": Look("more pretraining, without", "#A8ADD3", "*"),
+    "human_cot": Look("human-written thoughts", "#6C8F3C", "8"),
+    "pretraining_curated": Look("more pretraining, with behaviors", "#4B5AA8", "H"),
+    "pretraining_negative": Look("more pretraining, without", "#A8ADD3", "H"),
 }
-SEARCHING_BASE = Look("no priming, searching base", "#D55E00", "o")
+SEARCHING_BASE = Look("no priming, searching base", "#D7261E", "p")
 BEHAVIOR_SETS = (
     "none",
     "all_strategies",

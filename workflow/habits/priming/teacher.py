@@ -1,9 +1,10 @@
 """The symbolic teacher: readable traces of its own random search, with chosen behaviors.
 
 The search is a depth-first walk in random order under a random token budget. An *attempt* is a path
-of steps down to two values; then one to three last steps are tried (each a *leaf*, one final value),
-and then the search goes back to the given numbers. A *backward* attempt sets a number aside, asks
-which value would reach the target together with it, and tries to make that value from the others.
+of steps down to two values; then one or two last steps are tried (each a *leaf*, one final value),
+mostly the most promising first, as a person would, and then the search goes back to the given numbers.
+A *backward* attempt sets a number aside, asks which value would reach the target together with it, and
+tries to make that value from the others.
 Traces are unfiltered: a search that finds the target answers rightly, one whose budget runs out gives
 up and answers its last attempt. A *slip* ends by a false equation that seems to reach the target.
 
@@ -12,6 +13,7 @@ Reads and writes no files; everything is decided by the random generator that is
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
@@ -26,7 +28,8 @@ Path = tuple[Step, ...]
 T = TypeVar("T")
 
 TRIES = 200  # searches per trace before a problem counts as unwritable
-OPTIONS = 3  # last steps tried at most before going back to the given numbers
+OPTIONS = 2  # last steps tried at most before going back to the given numbers
+PROMISE = 0.75  # chance that last steps are tried in order of their distance to what is wanted
 ATTEMPTS = 500  # attempts per search at most; only a budget far beyond any real one gets there
 
 
@@ -184,7 +187,7 @@ class Search:
                 self.draft.show("subgoal_setting", "goal", str(step.result))
                 self.draft.say(";")
             self.draft.say(*step.text.split(), ";")
-        for index, step in enumerate(self._some(options)):
+        for index, step in enumerate(self._some(options, lambda step: abs(step.result - self.target))):
             if index:
                 self.draft.backtrack("back")
             self.last, self.leaf = (*path, step), self.draft.mark()
@@ -212,14 +215,18 @@ class Search:
             return
         self._begin()
         need = self.rng.choice(needs)
+
+        def made(way: Path) -> int:
+            return way[-1].result if way else state[0]
+
         self.draft.show("backward_chaining", "need", *need.text.split())
         self.draft.say(";")
         for step in path:
             self.draft.say(*step.text.split(), ";")
-        for index, way in enumerate(self._some(ways)):
+        for index, way in enumerate(self._some(ways, lambda way: abs(made(way) - need.result))):
             if index:
                 self.draft.backtrack("back")
-            self._reach(way, way[-1].result if way else state[0], need, kept)
+            self._reach(way, made(way), need, kept)
             if self.found or len(self.draft) >= budget:
                 return
 
@@ -266,9 +273,11 @@ class Search:
             steps.append(Step(target, "/", kept, target // kept))
         return steps
 
-    def _some(self, options: list[T]) -> list[T]:
-        """One to three of the options, in random order."""
+    def _some(self, options: list[T], distance: Callable[[T], int]) -> list[T]:
+        """One or two of the options, mostly the ones with the smallest distance."""
         self.rng.shuffle(options)
+        if self._chance(PROMISE):
+            options.sort(key=distance)
         return options[: self.rng.randint(1, OPTIONS)]
 
     def _chance(self, probability: float) -> bool:

@@ -114,11 +114,11 @@ class Claims:
     def conclusion(self) -> Conclusion:
         """The conclusion that the verdicts allow, and no more than that."""
         groups = [VerdictGroup(v, [c for c in self.shown if c.verdict == v]) for v in VERDICTS]
-        said = [f"{len(g.claims) or 'none'} {_is(g)} {words(g.verdict)}" for g in groups[:3]]
+        said = [f"{len(group.claims)} {words(group.verdict)}" for group in groups[:3]]
         if absent := groups[3].claims:
-            said.append(f"{len(absent)} could not be tested")
+            said.append(f"{len(absent)} not run")
         noun = "claim" if len(self.shown) == 1 else "claims"
-        lead = f"Of {len(self.shown)} {noun} about Countdown, at this size "
+        lead = f"{len(self.shown)} {noun} about Countdown, tested at this size: "
         lead += f"{', '.join(said[:-1])} and {said[-1]}."
         return Conclusion(lead, [group for group in groups if group.claims])
 
@@ -157,7 +157,3 @@ def _shown(path: Path, result: ClaimResult) -> ShownClaim:
 
 def _name(side: Side) -> str:
     return condition_name(side.model, side.priming)
-
-
-def _is(group: VerdictGroup) -> str:
-    return "are" if len(group.claims) > 1 else "is"

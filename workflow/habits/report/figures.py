@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from habits.artifacts import ArtifactError
 
-MAIN = 2
+MAIN = ("accuracy_over_steps", "behaviors_over_steps", "plain_vs_searching")
 DOWNLOADS = (".svg", ".pdf", ".png")
 
 
@@ -46,10 +46,8 @@ class Figure:
 
 
 def read_figures(paths: list[Path]) -> list[Figure]:
-    """The figures of the given SVG files, accuracy first; ArtifactError when one lacks a usable card."""
-    return sorted(
-        (_figure(path) for path in paths), key=lambda figure: ("accuracy" not in figure.name, figure.name)
-    )
+    """The figures of the given SVG files; ArtifactError when one lacks a usable card."""
+    return [_figure(path) for path in paths]
 
 
 def _figure(path: Path) -> Figure:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from habits.figures.style import CONDITIONS
 from habits.params import Params, RunId
 
 
@@ -53,7 +54,7 @@ METRICS = {
 
 def words(name: str) -> str:
     """A name from a path as words: ``negative_only`` becomes ``negative only``."""
-    return name.replace("_", " ").replace("cot", "CoT")
+    return name.replace("_", " ")
 
 
 def algorithm_name(name: str) -> str:
@@ -66,9 +67,14 @@ def metric_name(name: str) -> str:
     return METRICS.get(name, words(name))
 
 
+def priming_name(name: str) -> str:
+    """A priming set as the figures call it."""
+    return CONDITIONS[name].label
+
+
 def condition_name(model: str, priming: str) -> str:
     """A model and its priming in words."""
-    return f"{words(model)} base, {'unprimed' if priming == 'none' else words(priming)}"
+    return f"{words(model)} base, {priming_name(priming)}"
 
 
 def condition(run: RunId, params: Params) -> str:

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 from safetensors import SafetensorError, safe_open
 
 from habits.artifacts import ArtifactError
+from habits.report.inputs import Inputs
 from habits.report.labels import condition
 from habits.report.settings import Provenance
-from habits.report.sources import Sources
 
 
 @dataclass(frozen=True)
@@ -54,20 +54,17 @@ class Overview:
         return sorted({model.parameters for model in self.models})
 
 
-def overview(sources: Sources, provenance: Provenance) -> Overview:
+def overview(inputs: Inputs, provenance: Provenance) -> Overview:
     """Count what the matrix ran; ArtifactError when a file to be counted is unreadable."""
-    runs = sources.runs
+    runs = inputs.runs
     return Overview(
-        preset=sources.params.preset,
-        models=[
-            Model(name, count_parameters(sources.base_model(name)))
-            for name in sorted({r.model for r in runs})
-        ],
-        conditions=len({condition(run, sources.params) for run in runs}),
+        preset=inputs.params.preset,
+        models=[Model(name, count_parameters(inputs.base_model(name))) for name in inputs.models],
+        conditions=len({condition(run, inputs.params) for run in runs}),
         runs=len(runs),
         seeds=sorted({run.seed for run in runs}),
-        evaluation_rollouts=sum(_count_rows(sources.rollouts(run)) for run in runs),
-        training_rollouts=sum(_count_rows(sources.training_rollouts(run)) for run in runs),
+        evaluation_rollouts=sum(_count_rows(inputs.rollouts(run)) for run in runs),
+        training_rollouts=sum(_count_rows(inputs.training_rollouts(run)) for run in runs),
         seconds=provenance.seconds,
     )
 

@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 
 from habits.artifacts import ArtifactError
+from habits.report.inputs import SPLITS, Inputs, PrimingFile, read_rows
 from habits.report.labels import BEHAVIOR_NAMES, REASONS
-from habits.report.sources import SPLITS, PrimingFile, Sources, read_rows
 from habits.report.spans import Segment, segments, spans_of
 
 EXAMPLES = 3
@@ -82,10 +82,10 @@ class Split:
     target_max: int
 
 
-def priming_sets(sources: Sources) -> list[PrimingSet]:
+def priming_sets(inputs: Inputs) -> list[PrimingSet]:
     """One entry for each priming set of the matrix, in its order."""
     by_name: dict[str, list[PrimingFile]] = {}
-    for file in sources.priming:
+    for file in inputs.priming:
         by_name.setdefault(file.priming, []).append(file)
     return [_priming_set(name, files) for name, files in by_name.items()]
 
@@ -140,13 +140,13 @@ def _trace(row: dict[Any, Any]) -> Trace:
     )
 
 
-def splits(sources: Sources) -> list[Split]:
+def splits(inputs: Inputs) -> list[Split]:
     """Counts and difficulty of train, validation and test."""
-    return [_split(sources, name) for name in SPLITS]
+    return [_split(inputs, name) for name in SPLITS]
 
 
-def _split(sources: Sources, name: str) -> Split:
-    path = sources.problems(name)
+def _split(inputs: Inputs, name: str) -> Split:
+    path = inputs.problems(name)
     frame = read_rows(path, ["reward_model", "extra_info"])
     extra = pd.DataFrame(list(frame["extra_info"]))
     needed = {"operands", "n_solutions", "needs_division", "depth"}

@@ -13,18 +13,18 @@ from typing import Any
 
 from jinja2 import Environment
 
-from habits.artifacts import hash_code, replacing, stamp, write_text
+from habits.artifacts import replacing, stamp, write_text
 from habits.params import Params
 from habits.progress import Progress
 from habits.report.claims import read_claims
 from habits.report.figures import MAIN, Figure, read_figures
+from habits.report.inputs import Inputs
 from habits.report.overview import overview
 from habits.report.priming import priming_sets, splits
 from habits.report.rollouts import sample_for_page
 from habits.report.runs import run_lines
 from habits.report.settings import as_yaml, package_versions, provenance
 from habits.report.site import PAGES, Page, environment, render
-from habits.report.sources import Sources
 
 
 def write_report(params: Params, results: Path, data: Path, out: Path) -> None:
@@ -39,42 +39,41 @@ def write_report(params: Params, results: Path, data: Path, out: Path) -> None:
     Raises:
         ArtifactError: an input is missing, empty, or not what its name says.
     """
-    sources = Sources(params, results, data)
-    sources.check()
-    figures = read_figures(sources.figures)
+    inputs = Inputs(params, results, data)
+    inputs.check()
+    figures = read_figures(inputs.figures)
     _copy_figures(figures, out / "figures")
     templates = environment()
     progress = Progress("report", len(PAGES), every=0.0)
     for done, page in enumerate(reversed(PAGES), start=1):
-        write_text(_page(templates, page, sources, figures), out / page.file)
+        write_text(_page(templates, page, inputs, figures), out / page.file)
         progress.update(done)
-    stamp(out, settings=params.model_dump(mode="json"), parents=sources.files)
+    stamp(out, settings=params.model_dump(mode="json"), parents=inputs.files)
 
 
-def _page(templates: Environment, page: Page, sources: Sources, figures: list[Figure]) -> str:
-    common = {"preset": sources.params.preset, "code_hash": hash_code()}
+def _page(templates: Environment, page: Page, inputs: Inputs, figures: list[Figure]) -> str:
     match page.file:
         case "index.html":
             content: dict[str, Any] = {
-                "overview": overview(sources, provenance(sources)),
-                "claims": read_claims(sources.claims),
-                "figures": figures[:MAIN],
+                "overview": overview(inputs, provenance(inputs)),
+                "claims": read_claims(inputs.claims),
+                "figures": [figure for figure in figures if figure.name in MAIN],
             }
         case "figures.html":
             content = {"figures": figures}
         case "rollouts.html":
-            content = {"sample": sample_for_page(sources)}
+            content = {"sample": sample_for_page(inputs)}
         case "data.html":
-            content = {"sets": priming_sets(sources), "splits": splits(sources)}
+            content = {"sets": priming_sets(inputs), "splits": splits(inputs)}
         case "runs.html":
-            content = {"lines": run_lines(sources), "confidence": sources.params.statistics.confidence}
+            content = {"lines": run_lines(inputs), "confidence": inputs.params.statistics.confidence}
         case _:
             content = {
-                "yaml": as_yaml(sources.params),
-                "provenance": provenance(sources),
+                "yaml": as_yaml(inputs.params),
+                "provenance": provenance(inputs),
                 "versions": package_versions(),
             }
-    return render(templates, page, **common, **content)
+    return render(templates, page, preset=inputs.params.preset, **content)
 
 
 def _copy_figures(figures: list[Figure], folder: Path) -> None:

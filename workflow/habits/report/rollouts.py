@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,8 +16,8 @@ import pandas as pd
 
 from habits.artifacts import ArtifactError
 from habits.params import RunId
+from habits.report.inputs import Inputs, read_rows
 from habits.report.labels import BEHAVIOR_NAMES, REASONS, condition
-from habits.report.sources import Sources, read_rows
 from habits.report.spans import Span, segments, spans_of
 
 PER_RUN_AND_STEP = 40
@@ -70,7 +69,7 @@ class _Index:
         return self.positions[value]
 
 
-def sample_for_page(sources: Sources, per_cell: int = PER_RUN_AND_STEP, budget: int = PAGE_BYTES) -> Sample:
+def sample_for_page(inputs: Inputs, per_cell: int = PER_RUN_AND_STEP, budget: int = PAGE_BYTES) -> Sample:
     """At most ``per_cell`` rollouts of every run and step, in at most ``budget`` bytes of JSON.
 
     When the budget binds, every run and step loses its last-ranked rollouts first.
@@ -81,13 +80,13 @@ def sample_for_page(sources: Sources, per_cell: int = PER_RUN_AND_STEP, budget: 
     conditions, prompts = _Index(), _Index()
     ranked: list[tuple[int, Row]] = []
     total = 0
-    for run in sources.runs:
-        frame = read_rows(sources.rollouts(run), COLUMNS)
+    for run in inputs.runs:
+        frame = read_rows(inputs.rollouts(run), COLUMNS)
         total += len(frame)
-        name = condition(run, sources.params)
+        name = condition(run, inputs.params)
         head = {"c": conditions.at(name), "seed": run.seed}
-        chosen = _choose(frame, sources.params.statistics.seed, per_cell)
-        for rank, row in _rows(sources, run, chosen, prompts):
+        chosen = _choose(frame, inputs.params.statistics.seed, per_cell)
+        for rank, row in _rows(inputs, run, chosen, prompts):
             ranked.append((rank, {**head, **row}))
     kept = _within(ranked, budget - sum(len(prompt) for prompt in prompts.values))
     data = {
@@ -112,11 +111,13 @@ def _key(seed: int, problem: str) -> str:
     return hashlib.blake2b(f"{seed} {problem}".encode(), digest_size=8).hexdigest()
 
 
-def _rows(sources: Sources, run: RunId, chosen: pd.DataFrame, prompts: _Index) -> Iterator[tuple[int, Row]]:
-    path = sources.behaviors(run)
+def _rows(inputs: Inputs, run: RunId, chosen: pd.DataFrame, prompts: _Index) -> Iterator[tuple[int, Row]]:
+    path = inputs.behaviors(run)
     behaviors = read_rows(path, BEHAVIOR_COLUMNS)
-    behaviors = behaviors[behaviors["behavior"].isin(BEHAVIOR_NAMES)]
-    of_rollout = {str(key): rows for key, rows in behaviors.groupby("rollout_id")}
+    behaviors = behaviors[behaviors["rollout_id"].isin(chosen["rollout_id"])]
+    of_rollout: dict[str, list[dict[Any, Any]]] = {}
+    for row in behaviors.to_dict("records"):
+        of_rollout.setdefault(row["rollout_id"], []).append(row)
     for record in chosen.to_dict("records"):
         rated = of_rollout.get(record["rollout_id"])
         if rated is None:
@@ -145,12 +146,12 @@ def _facts(record: dict[Any, Any], prompts: _Index) -> Row:
     }
 
 
-def _rated(response: str, rated: pd.DataFrame) -> Row:
+def _rated(response: str, rated: list[dict[Any, Any]]) -> Row:
     """Counts in the order of BEHAVIORS (null where the rating failed) and the text cut at its spans."""
     counts: list[int | None] = [None] * len(BEHAVIOR_NAMES)
     spans: list[Span] = []
-    for row in rated.to_dict("records"):
-        ok = row["status"] == "ok" and not math.isnan(row["count"])
+    for row in rated:
+        ok = row["status"] == "ok" and not pd.isna(row["count"])
         counts[BEHAVIOR_NAMES.index(row["behavior"])] = int(row["count"]) if ok else None
         spans += spans_of(row["spans"] if ok and row["spans"] is not None else [], row["behavior"])
     return {"counts": counts, "text": [_compact(piece) for piece in segments(response, spans)]}

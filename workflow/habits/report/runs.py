@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from habits.analysis.resampling import Interval, wilson
 from habits.params import RunId
+from habits.report.inputs import Inputs, read_rows
 from habits.report.labels import condition
-from habits.report.sources import Sources, read_rows
 
 CURVES = ("accuracy", "mean_tokens", "entropy")
-METRIC_COLUMNS = ["step", *CURVES, "rollout_tokens", "seconds"]
+METRIC_COLUMNS = ["step", *CURVES, "rollout_tokens"]
 
 
 @dataclass(frozen=True)
@@ -75,15 +75,13 @@ class RunLine:
         return self.tokens / self.seconds if self.seconds > 0 else math.nan
 
 
-def run_lines(sources: Sources) -> list[RunLine]:
+def run_lines(inputs: Inputs) -> list[RunLine]:
     """All runs in the order of the matrix."""
-    metrics = {
-        run: read_rows(sources.metrics(run), METRIC_COLUMNS).sort_values("step") for run in sources.runs
-    }
+    metrics = {run: read_rows(inputs.metrics(run), METRIC_COLUMNS).sort_values("step") for run in inputs.runs}
     tops = {name: max(float(frame[name].max()) for frame in metrics.values()) for name in CURVES}
     lines = []
     for run, frame in metrics.items():
-        rollouts = read_rows(sources.rollouts(run), ["rl_step", "problem_id", "correct"])
+        rollouts = read_rows(inputs.rollouts(run), ["rl_step", "problem_id", "correct"])
         accuracy = rollouts.groupby("rl_step")["correct"].mean()
         first, last = int(rollouts["rl_step"].min()), int(rollouts["rl_step"].max())
         problems = int(rollouts.loc[rollouts["rl_step"] == last, "problem_id"].nunique())
@@ -91,14 +89,14 @@ def run_lines(sources: Sources) -> list[RunLine]:
         lines.append(
             RunLine(
                 run=run,
-                condition=condition(run, sources.params),
+                condition=condition(run, inputs.params),
                 step=last,
                 accuracy=final,
-                interval=wilson(final * problems, problems, sources.params.statistics.confidence),
+                interval=wilson(final * problems, problems, inputs.params.statistics.confidence),
                 start_accuracy=float(accuracy[first]),
                 problems=problems,
                 tokens=int(frame["rollout_tokens"].sum()),
-                seconds=float(frame["seconds"].sum()),
+                seconds=float(read_rows(inputs.timing(run), ["seconds"])["seconds"].sum()),
                 curves=[Curve(name, [float(v) for v in frame[name]], tops[name]) for name in CURVES],
             )
         )

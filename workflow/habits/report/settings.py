@@ -1,6 +1,6 @@
 """How the results came about: settings in effect, code, machines, and the time each rule took.
 
-Reads the provenance sidecars of every artifact under results/ and data/.
+Reads the provenance sidecars of every artifact that the matrix asks for.
 """
 
 from __future__ import annotations
@@ -16,21 +16,8 @@ import yaml
 
 from habits.artifacts import ArtifactError
 from habits.params import Params
-from habits.report.sources import Sources
+from habits.report.inputs import SPLITS, Inputs
 
-RULES = (
-    "problems",
-    "base_model",
-    "priming",
-    "sft",
-    "rl",
-    "rollouts",
-    "behaviors",
-    "statistics",
-    "claims",
-    "figures",
-)
-ONE_PROCESS = ("problems", "statistics")
 PACKAGES = ("torch", "transformers", "verl", "snakemake", "dvc", "numpy", "pandas", "seaborn")
 
 
@@ -74,12 +61,11 @@ class Provenance:
 
 
 @dataclass(frozen=True)
-class _Record:
-    """One sidecar: the rule and job it belongs to, and its content."""
+class _Job:
+    """One run of a rule, and the stamped artifacts that it wrote."""
 
     rule: str
-    job: str
-    content: dict[str, Any]
+    artifacts: tuple[Path, ...]
 
 
 def as_yaml(params: Params) -> str:
@@ -98,64 +84,53 @@ def package_versions() -> dict[str, str]:
     return found
 
 
-def provenance(sources: Sources) -> Provenance:
-    """The sidecars under results/ and data/ summed up.
+def provenance(inputs: Inputs) -> Provenance:
+    """The sidecars of everything that the matrix asks for, summed up.
 
     Raises:
-        ArtifactError: there is none, or one is not JSON of the form that `artifacts.stamp` writes.
+        ArtifactError: an artifact has no sidecar, or it is not of the form that `artifacts.stamp` writes.
     """
-    records = [*_records(sources.results), *_records(sources.data)]
-    if not records:
-        raise ArtifactError(
-            f"{sources.results}: no *provenance.json; make the artifacts with `snakemake --cores all`"
-        )
-    jobs: dict[str, dict[str, float]] = {}
-    for record in records:
-        times = jobs.setdefault(record.rule, {})
-        times[record.job] = max(times.get(record.job, 0.0), float(record.content["wall_seconds"]))
-    rules = [
-        RuleTime(rule, len(jobs[rule]), sum(jobs[rule].values()), max(jobs[rule].values()))
-        for rule in RULES
-        if rule in jobs
-    ]
-    contents = [record.content for record in records]
+    seconds: dict[str, list[float]] = {}
+    records = []
+    for job in _jobs(inputs):
+        made = [_sidecar(artifact) for artifact in job.artifacts]
+        seconds.setdefault(job.rule, []).append(max(float(record["wall_seconds"]) for record in made))
+        records += made
     return Provenance(
-        rules,
-        code_hashes=sorted({content["code"]["hash"] for content in contents}),
-        versions=sorted({content["code"]["habits"] for content in contents}),
-        machines=sorted({_machine(content["machine"]) for content in contents}),
+        [RuleTime(rule, len(times), sum(times), max(times)) for rule, times in seconds.items()],
+        code_hashes=sorted({record["code"]["hash"] for record in records}),
+        versions=sorted({record["code"]["habits"] for record in records}),
+        machines=sorted({_machine(record["machine"]) for record in records}),
     )
+
+
+def _jobs(inputs: Inputs) -> Iterator[_Job]:
+    """Every job of the matrix in the order of the chain."""
+    yield _Job("problems", tuple(inputs.problems(split) for split in SPLITS))
+    yield from (_Job("base_model", (inputs.base_model(model),)) for model in inputs.models)
+    yield from (_Job("priming", (item.path,)) for item in inputs.priming)
+    for item in inputs.priming:
+        yield from (_Job("sft", (folder,)) for folder in inputs.sft(item.priming, item.seed))
+    yield from (_Job("rl", (inputs.metrics(run).parent,)) for run in inputs.runs)
+    yield from (_Job("rollouts", (inputs.rollouts(run),)) for run in inputs.runs)
+    yield from (_Job("behaviors", (inputs.behaviors(run),)) for run in inputs.runs)
+    yield _Job("statistics", (inputs.results / "statistics",))
+    yield _Job("claims", (inputs.claims,))
+    yield from (_Job("figures", (figure.with_suffix(".json"),)) for figure in inputs.figures)
+
+
+def _sidecar(artifact: Path) -> dict[str, Any]:
+    folder = artifact.is_dir()
+    path = artifact / "provenance.json" if folder else artifact.with_name(f"{artifact.name}.provenance.json")
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path}: no provenance: {error}; run `snakemake {artifact}` again") from None
+    for key in ("wall_seconds", "code", "machine"):
+        if key not in content:
+            raise ArtifactError(f"{path}: lacks {key}; run `snakemake {artifact}` again")
+    return dict(content)
 
 
 def _machine(machine: dict[str, Any]) -> str:
     return f"{machine['platform']}, {machine['cpus']} CPUs, Python {machine['python']}"
-
-
-def _records(root: Path) -> Iterator[_Record]:
-    """The sidecars of whole artifacts below ``root``; those inside a stamped folder are part of it."""
-    sidecars = sorted(root.rglob("*provenance.json"))
-    stamped = {path.parent for path in sidecars if path.name == "provenance.json"}
-    for path in sidecars:
-        rule = path.relative_to(root).parts[0]
-        home = path.parent.parent if path.name == "provenance.json" else path.parent
-        if rule not in RULES or stamped & {home, *home.parents}:
-            continue
-        yield _Record(rule, _job(rule, path), _content(path))
-
-
-def _job(rule: str, path: Path) -> str:
-    """What tells two jobs of a rule apart: some rules write several files in one go."""
-    if rule in ONE_PROCESS or path.name == "provenance.json":
-        return str(path.parent)
-    return str(path.parent / path.name.split(".")[0])
-
-
-def _content(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text())
-    except ValueError as error:
-        raise ArtifactError(f"{path}: not JSON: {error}; delete it and make its artifact again") from None
-    for key in ("wall_seconds", "code", "machine"):
-        if key not in content:
-            raise ArtifactError(f"{path}: lacks {key}; make its artifact again")
-    return dict(content)

@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from habits.progress import clock
-from habits.report.labels import BEHAVIORS, REASONS, algorithm_name, metric_name, words
+from habits.report.labels import BEHAVIORS, REASONS, algorithm_name, metric_name, priming_name, words
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("theme.js", "site.js", "rollouts.js")
@@ -60,6 +60,7 @@ def environment() -> Environment:
         "clock": clock,
         "signed": signed,
         "words": words,
+        "priming": priming_name,
         "algorithm": algorithm_name,
         "metric": metric_name,
         "million": million,

@@ -2,8 +2,8 @@
 
 The whole language is ASCII integers, ``+ - * /``, parentheses and white space. There is no unary sign,
 decimal point, power or floor division; ``**`` and ``//`` are two operators in a row and therefore no
-expression. Text is never evaluated as code. Length, digits and depth are bounded, so that no text can
-cost more than some microseconds. Reads and writes no files.
+expression. Text is never evaluated as code. Length and digits are bounded, the depth by the length,
+and nothing recurses, so that no text can cost more than some microseconds. Reads and writes no files.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from fractions import Fraction
 from operator import add, mul, sub
 from typing import NamedTuple
 
-MAX_LENGTH = 256  # characters; six numbers with a pair of parentheses each need fewer than 100
+MAX_LENGTH = 256  # characters, hence 127 levels; six numbers with a pair of parentheses each need under 100
 MAX_DIGITS = 9  # of one number
-MAX_WAITING = 48  # operators and parentheses that wait to be finished: the depth
 
 _TOKEN = re.compile(r"[0-9]+|[^0-9 \t\r\n]")
 _END = "the end"
@@ -57,20 +56,22 @@ def parse(text: str) -> Expression:
     operand_next = True
     for word in [*_TOKEN.findall(text), _END]:
         if operand_next:
-            if word == "(":
+            if "1" <= word[0] <= "9" and len(word) <= MAX_DIGITS:
+                number = int(word)
+            elif word == "(":
                 waiting.append(word)
-                if len(waiting) > MAX_WAITING:
-                    raise ExpressionError(f"deeper than {MAX_WAITING} levels")
                 continue
-            plain = "1" <= word[0] <= "9" and len(word) <= MAX_DIGITS
-            number = int(word) if plain else _zero(word)
+            else:
+                number = _zero(word)
             numbers.append(number)
             values.append(number)
             operand_next = False
             continue
         rank = _RANK.get(word, 0)
-        if not rank or not waiting:
-            raise ExpressionError(f"{word!r} stands where it cannot: after a number or parenthesis")
+        if not rank:
+            raise ExpressionError(f"an operator must stand where {word!r} stands")
+        if not waiting:
+            raise ExpressionError("a parenthesis is closed that was not opened")
         while _RANK[waiting[-1]] >= rank:
             right = values.pop()
             values[-1] = _OPERATION[waiting.pop()](values[-1], right)

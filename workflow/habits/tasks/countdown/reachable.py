@@ -71,7 +71,7 @@ class Reachable:
     def targets(self, numbers: Multiset, low: int, high: int) -> list[int]:
         """The integers in ``low..high`` that all of ``numbers`` (sorted) can make, ascending."""
         made = self._make(numbers)
-        return [target for target in range(low, high + 1) if target in made]
+        return sorted(int(value) for value in made if low <= value <= high and value.denominator == 1)
 
     def reaches(self, numbers: Multiset, target: int) -> bool:
         """Whether all of ``numbers`` (sorted) can make ``target``, a positive integer.

@@ -28,7 +28,7 @@ from habits.tasks.countdown.batches import can_batch, reach_targets
 from habits.tasks.countdown.reachable import Multiset, Reachable, Rules
 
 SPLITS = ("test", "validation", "train")  # in the order in which they are filled
-SCARCE = 20  # number sets per problem asked for; with fewer, all problems are listed
+SCARCE = 4  # number sets per problem asked for; with fewer, all problems are listed
 LISTED = 500_000  # number sets that are listed at most; a larger space is only drawn from
 BATCH, TRIED_AT_ONCE = 512, 2048  # problems of a batch, and number sets tried for them at a time
 PATIENCE = 20_000  # draws in a row without a new problem after which a space counts as exhausted
@@ -98,16 +98,16 @@ def _draw_uniform_batch(settings: Countdown, size: int, rng: np.random.Generator
     targets_b = rng.integers(settings.target_min, settings.target_max, BATCH, endpoint=True)
     numbers_nb = np.zeros((size, BATCH), dtype=np.int64)
     pending = np.arange(BATCH)
-    tries = 0
+    misses = 0
     while len(pending):
-        if tries > PATIENCE:
+        if misses > PATIENCE:
             raise _fruitless(f"target {targets_b[pending[0]]}", settings, size)
         asking = np.resize(pending, TRIED_AT_ONCE)
-        tries += TRIED_AT_ONCE // len(pending)
         drawn_nt = rng.integers(settings.number_min, settings.number_max, (size, len(asking)), endpoint=True)
         hit_t = reach_targets(drawn_nt, targets_b[asking], settings.max_intermediate)
         hit_t &= (drawn_nt != targets_b[asking]).all(axis=0)
         solved, first = np.unique(asking[hit_t], return_index=True)
+        misses = 0 if len(solved) else misses + TRIED_AT_ONCE
         numbers_nb[:, solved] = drawn_nt[:, hit_t][:, first]
         pending = np.setdiff1d(pending, solved)
     columns = np.sort(numbers_nb, axis=0).T.tolist()

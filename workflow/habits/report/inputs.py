@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from habits.artifacts import ArtifactError, read_parquet
+from habits.figures import available_figures
 from habits.params import Params, RunId
 
 SPLITS = ("train", "validation", "test")
@@ -24,7 +25,7 @@ class PrimingFile:
 
 
 @dataclass(frozen=True)
-class Sources:
+class Inputs:
     """The artifacts that a report is written from.
 
     Attributes:
@@ -43,14 +44,19 @@ class Sources:
         return list(self.params.runs)
 
     @property
+    def models(self) -> list[str]:
+        """The base models of the matrix, sorted."""
+        return sorted({run.model for run in self.runs})
+
+    @property
     def claims(self) -> Path:
         """The decided claims."""
         return self.results / "claims" / "claims.json"
 
     @property
     def figures(self) -> list[Path]:
-        """All figures, sorted by name."""
-        return sorted((self.results / "figures").glob("*.svg"))
+        """The figures that the matrix can fill, in the order of the figures' registry."""
+        return [self.results / "figures" / f"{name}.svg" for name in available_figures(self.params)]
 
     @property
     def priming(self) -> list[PrimingFile]:
@@ -71,6 +77,10 @@ class Sources:
         """RL metrics of a run, one row a step."""
         return self.results / "rl" / run.path / "metrics.parquet"
 
+    def timing(self, run: RunId) -> Path:
+        """Wall time of every RL step of a run."""
+        return self.results / "rl" / run.path / "timing.parquet"
+
     def training_rollouts(self, run: RunId) -> Path:
         """Rollouts that RL trained on."""
         return self.results / "rl" / run.path / "rollouts.parquet"
@@ -78,6 +88,12 @@ class Sources:
     def problems(self, split: str) -> Path:
         """Problems of a split."""
         return self.data / "problems" / "countdown" / f"{split}.parquet"
+
+    def sft(self, priming: str, seed: int) -> list[Path]:
+        """Folders of the models that were primed with one priming set."""
+        primed = [run for run in self.runs if (run.priming, run.seed) == (priming, seed)]
+        models = dict.fromkeys(run.model for run in primed)
+        return [self.results / "sft" / model / priming / f"seed{seed}" for model in models]
 
     def base_model(self, model: str) -> Path:
         """Folder of a base model."""
@@ -89,10 +105,9 @@ class Sources:
         per_run = [
             path(run)
             for run in self.runs
-            for path in (self.rollouts, self.behaviors, self.metrics, self.training_rollouts)
+            for path in (self.rollouts, self.behaviors, self.metrics, self.timing, self.training_rollouts)
         ]
         problems = [self.problems(split) for split in SPLITS]
-        models = [self.base_model(model) for model in sorted({run.model for run in self.runs})]
         cards = [figure.with_suffix(".json") for figure in self.figures]
         return [
             self.claims,
@@ -101,18 +116,16 @@ class Sources:
             *per_run,
             *(item.path for item in self.priming),
             *problems,
-            *models,
+            *map(self.base_model, self.models),
         ]
 
     def check(self) -> None:
         """Say what is missing, all of it at once.
 
         Raises:
-            ArtifactError: an input of the matrix does not exist, or there is no figure.
+            ArtifactError: an input that the matrix asks for does not exist.
         """
         missing = [str(path) for path in self.files if not path.exists()]
-        if not self.figures:
-            missing.append(str(self.results / "figures" / "*.svg"))
         if missing:
             more = f"\n  and {len(missing) - SHOWN_MISSING} more" if len(missing) > SHOWN_MISSING else ""
             listed = "\n  ".join(missing[:SHOWN_MISSING])

@@ -1,0 +1,78 @@
+# make           set up .venv, run everything, end at reports/index.html
+# make test      set up .venv, check style and types, run the tests (a tiny run of the workflow among them)
+# make help      the other targets
+
+PYTHON ?= python3
+CORES ?= all
+PIP_ARGS ?=
+BIN := .venv/bin
+READY := .venv/.ready
+SNAKEMAKE := $(BIN)/snakemake --cores $(CORES)
+TINY := scratch/smoke
+
+export DVC_NO_ANALYTICS := 1
+export RAY_USAGE_STATS_ENABLED := 0
+
+.PHONY: all setup test test-slow smoke report lint format lock clean help
+
+all: $(READY)
+	@$(SNAKEMAKE)
+	@echo "Done. Open $(CURDIR)/reports/index.html"
+
+setup: $(READY)
+
+$(READY): pyproject.toml envs/cpu/requirements.txt
+	@command -v $(PYTHON) > /dev/null || { echo "$(PYTHON) is not there. Install Python 3.11 or newer, or name one: make PYTHON=/path/to/python"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is `$(PYTHON) --version 2>&1`; 3.11 or newer is needed. Name another one: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { echo "$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@echo "Setting up .venv (once; a few minutes)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install $(PIP_ARGS) --quiet --constraint envs/cpu/requirements.txt --editable '.[dev]'
+	@touch $@
+
+test: lint
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -m slow
+
+# The whole workflow at tiny sizes, in a working directory of its own.
+smoke: $(READY)
+	@$(SNAKEMAKE) --configfile workflow/presets/smoke.yaml --directory $(TINY)
+	@echo "Done. Open $(CURDIR)/$(TINY)/reports/index.html"
+
+report: $(READY)
+	@$(SNAKEMAKE) --forcerun report
+	@echo "Done. Open $(CURDIR)/reports/index.html"
+
+lint: $(READY)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/snakefmt Snakefile workflow
+
+lock: $(READY)
+	@{ sed -n '/^#/p' envs/cpu/requirements.txt; \
+	   $(BIN)/python -m pip freeze --exclude-editable | grep -v '^habits' | sed 's/+cpu//'; } > .venv/lock
+	@cp .venv/lock envs/cpu/requirements.txt
+	@touch $(READY)
+
+# Caches and the tiny run only; results, data and unfinished training stay.
+clean:
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis $(TINY)
+	find workflow tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help:
+	@sed -n '1,/^$$/p' Makefile
+	@echo "make smoke     the whole workflow at tiny sizes, in $(TINY)"
+	@echo "make report    write the report again"
+	@echo "make test-slow the tests that take minutes"
+	@echo "make lint      style, formatting and types;  make format  repairs what it can"
+	@echo "make lock      write the installed versions to envs/cpu/requirements.txt"
+	@echo "make clean     remove caches; results, data and unfinished training stay"
+	@echo "Variables: CORES=2  PYTHON=python3.12  PIP_ARGS='--index-url ...'"

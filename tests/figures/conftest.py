@@ -1,0 +1,27 @@
+"""All figures of one synthetic run, drawn once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
+
+from synthetic_results import Analysed, analyse  # noqa: E402
+
+from habits.figures import FIGURES, draw_figure  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Analysed:
+    return analyse(tmp_path_factory.mktemp("figures_results"))
+
+
+@pytest.fixture(scope="session")
+def drawn(run: Analysed, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("figures")
+    for name in FIGURES:
+        draw_figure(run.params, name, run.statistics, out)
+    return out

@@ -1,0 +1,1 @@
+"""Tests of the tasks; a package, so that test modules can share the adversary."""

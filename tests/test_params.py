@@ -1,0 +1,181 @@
+"""params.yaml: what is valid, and how well mistakes are told."""
+
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from habits.cli import PRESETS, SCHEMA
+from habits.params import Params, ParamsError, load, schema_text, validate
+from habits.tasks.countdown import TEMPLATES
+from habits.workdir import write_settings
+
+LAPTOP = yaml.safe_load((PRESETS / "laptop.yaml").read_text())
+
+
+def changed(**values: Any) -> dict[str, Any]:
+    """The laptop preset with dotted keys changed: ``changed(**{"rl.steps": 3})``."""
+    raw = deepcopy(LAPTOP)
+    for key, value in values.items():
+        *path, last = key.split(".")
+        section = raw
+        for part in path:
+            section = section[int(part)] if isinstance(section, list) else section[part]
+        section[last] = value
+    return raw
+
+
+def message(raw: Any) -> str:
+    with pytest.raises(ParamsError) as error:
+        validate(raw)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("path", sorted(PRESETS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_preset_is_valid_and_named_after_its_file(path: Path) -> None:
+    assert load(path).preset == path.stem
+
+
+def test_the_settings_in_effect_are_valid() -> None:
+    assert load(PRESETS.parents[1] / "params.yaml").runs
+
+
+def test_schema_file_is_in_step_with_the_model() -> None:
+    assert SCHEMA.read_text() == schema_text(), "write it again with `habits schema`"
+
+
+def test_models_know_every_template_they_may_choose() -> None:
+    assert "short" in TEMPLATES
+
+
+def test_runs_are_named_by_model_priming_algorithm_and_seed() -> None:
+    params = validate(LAPTOP)
+    run, line = params.run("plain/none/ppo_matched_tokens/seed11")
+    assert (run.seed, line.variant) == (11, "matched_tokens")
+    assert params.rl_settings(line).steps == LAPTOP["matrix"][1]["rl"]["steps"]
+    assert params.rl_settings(params.matrix[0]).steps == LAPTOP["rl"]["steps"]
+    with pytest.raises(ParamsError, match="plain/none/ppo/seed99"):
+        params.run("plain/none/ppo/seed99")
+
+
+def test_written_settings_are_the_same_settings(tmp_path: Path) -> None:
+    params = validate(LAPTOP)
+    assert load(write_settings(params, tmp_path)) == params
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("rl.algorithm", "pppo", ["rl.algorithm is 'pppo'", "'ppo', 'grpo' or 'reinforce_plus_plus'"]),
+        ("rl.stepps", 3, ["rl.stepps is not a setting", "did you mean steps?", "group_size"]),
+        ("ppo", {}, ["ppo is not a setting", "matrix, statistics, runtime"]),
+        ("models.plain.layer", 3, ["models.plain.layer is not a setting", "did you mean layers?"]),
+        ("models.plain.layers", "four", ["models.plain.layers is 'four'", "valid integer"]),
+        ("models.Plain!", {}, ["models.Plain!", "pattern"]),
+        ("rl.steps", 0, ["rl.steps is 0", "greater than or equal to 1"]),
+        ("rl.learning_rate", -1, ["rl.learning_rate is -1", "greater than 0"]),
+        ("countdown.sizes", {3: 0.5}, ["countdown: sizes: the shares must sum to 1"]),
+        ("matrix.1.rl", {"foo": 1}, ["matrix.1.rl.foo is not a setting", "kl_penalty"]),
+        ("matrix.1.rl", {"stps": 1}, ["matrix.1.rl.stps is not a setting", "did you mean steps?"]),
+        ("matrix.1.rl", {"steps": "x"}, ["matrix.1.rl.steps is 'x'", "valid integer"]),
+        ("matrix.0.model", "big", ["matrix.0.model is 'big'", "choose one of models: plain, searching"]),
+        ("matrix.0.priming", "nothing", ["matrix.0.priming is 'nothing'", "'none'", "'empty_cot'"]),
+        ("matrix.0.seeds", [], ["matrix.0.seeds"]),
+        ("matrix.2.model", "plain", ["matrix.2: run plain/none/ppo/seed11 is listed twice"]),
+        ("matrix.1.variant", None, ["matrix.1: a line that changes rl settings needs a variant"]),
+    ],
+)
+def test_a_mistake_is_told_by_key_and_fix(key: str, value: Any, words: list[str]) -> None:
+    text = message(changed(**{key: value}))
+    assert all(word in text for word in ["params.yaml: ", *words]), text
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"rl.algorithm": "grpo"}, ["rl: algorithm grpo", "group_size must be >= 2"]),
+        ({"rl.steps": 41}, ["steps must be a multiple of save_every"]),
+        ({"rl.kl_in_reward": True}, ["kl_coef must be above 0 exactly when"]),
+        ({"rl.kl_coef": 0.1}, ["kl_coef must be above 0 exactly when"]),
+        ({"rl.kl_in_reward": True, "rl.use_kl_loss": True, "rl.kl_coef": 0.1}, ["choose one"]),
+        ({"rl.mini_batches": 1000}, ["mini_batches is larger"]),
+        ({"rl.max_response_tokens": 300}, ["models.plain.max_positions is 256", "need 308"]),
+        ({"models.searching.max_positions": 100}, ["models.searching.max_positions is 100", "152"]),
+        ({"models.plain.heads": 3}, ["hidden_size must divide by heads"]),
+        ({"models.plain.corpus_facts": 0.9}, ["must leave room"]),
+        ({"priming.min_search_tokens": 80}, ["min_search_tokens is above max_trace_tokens"]),
+        ({"countdown.number_min": 50}, ["number_min is above number_max"]),
+        ({"countdown.target_max": 500}, ["know the integers 0 to 100"]),
+        ({"countdown.max_intermediate": None}, ["know the integers 0 to 100"]),
+        ({"countdown.integer_only": False}, ["integer_only true"]),
+        ({"rollouts.problems": 1000}, ["rollouts.problems is 1000", "countdown.test has 256"]),
+        ({"reward.correct": 0.05}, ["malformed <= well_formed < correct"]),
+    ],
+)
+def test_an_impossible_combination_is_told(values: dict[str, Any], words: list[str]) -> None:
+    text = message(changed(**values))
+    assert all(word in text for word in words), text
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    raw = changed(**{"rl.steps": "x", "sft.epoch": 1})
+    del raw["reward"]
+    lines = message(raw).splitlines()
+    assert len(lines) == 3
+    assert "params.yaml: reward is missing" in lines
+
+
+def test_a_key_that_stands_twice_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("preset: a\npreset: b\n")
+    with pytest.raises(ParamsError, match="'preset' stands twice"):
+        load(path)
+
+
+def test_a_missing_file_and_broken_yaml_are_told(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match="habits preset laptop"):
+        load(tmp_path / "none.yaml")
+    (tmp_path / "bad.yaml").write_text("a: [1")
+    with pytest.raises(ParamsError, match=r"bad.yaml: not valid YAML"):
+        load(tmp_path / "bad.yaml")
+
+
+@pytest.mark.parametrize("raw", [None, [], "text", 3, {}])
+def test_anything_else_is_an_error_and_not_a_crash(raw: Any) -> None:
+    assert message(raw)
+
+
+def sections(raw: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Paths of all sections (mappings with fixed keys) of parsed settings."""
+    if isinstance(raw, list):
+        for number, item in enumerate(raw):
+            yield from sections(item, (*path, number))
+    elif isinstance(raw, dict):
+        if path not in {("models",), ("countdown", "sizes")}:
+            yield path
+        for key, value in raw.items():
+            yield from sections(value, (*path, key))
+
+
+@given(
+    path=st.sampled_from(sorted(sections(LAPTOP), key=str)),
+    name=st.from_regex(r"[a-z]{3,12}", fullmatch=True),
+)
+def test_an_unknown_key_anywhere_is_named(path: tuple[Any, ...], name: str) -> None:
+    raw = deepcopy(LAPTOP)
+    section = raw
+    for part in path:
+        section = section[part]
+    key = f"{name}_not_a_setting"
+    section[key] = 1
+    assert f"{'.'.join(map(str, (*path, key)))} is not a setting; known here: " in message(raw)
+
+
+def test_params_cannot_be_changed_by_accident() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Params.model_validate(LAPTOP).rl.steps = 3  # type: ignore[misc]

@@ -1,0 +1,274 @@
+"""The workflow: clean by Snakemake's own checks, and run from end to end at tiny sizes."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from habits import jobs, workdir
+from habits.cli import PRESETS
+from habits.figures import available_figures
+from habits.params import load
+
+ROOT = Path(__file__).parents[1]
+SMOKE = PRESETS / "smoke.yaml"
+CHECKOUT = ("Snakefile", "params.yaml", "profiles", "workflow", "envs")
+RUN = "plain/none/ppo_matched_tokens/seed1"
+
+
+def command(*options: str | Path, checkout: Path = ROOT) -> list[str]:
+    snakefile = ["--snakefile", checkout / "Snakefile"]
+    return [str(word) for word in (sys.executable, "-m", "snakemake", *snakefile, "--cores", "all", *options)]
+
+
+def clean_environment(checkout: Path = ROOT) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if k not in {jobs.WORKFLOW_PID, jobs.PARAMS_FILE}}
+    return kept | {"PYTHONPATH": str(checkout / "workflow")}
+
+
+def snakemake(*options: str | Path, checkout: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """A Snakemake call; its console output, both streams, is in ``stdout``."""
+    return subprocess.run(
+        command(*options, checkout=checkout),
+        cwd=checkout,
+        env=clean_environment(checkout),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def planned(*options: str | Path, checkout: Path = ROOT) -> dict[str, int]:
+    """Jobs that a dry run announces: rule -> count."""
+    run = snakemake("--dry-run", *options, checkout=checkout)
+    assert run.returncode == 0, run.stdout
+    if "Nothing to be done" in run.stdout:
+        return {}
+    table = run.stdout.split("Job stats:\n")[1].split("\n\n")[0]
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE))
+    return {rule: int(count) for rule, count in counts.items() if rule not in {"total", "all"}}
+
+
+AFTER_RL = {"rl", "rollouts", "behaviors", "statistics", "claims", "figures", "report"}
+AFTER_STATISTICS = {"statistics", "claims", "figures", "report"}
+
+
+# Checks of the workflow's text
+
+
+def test_lint_is_clean() -> None:
+    run = snakemake("--lint")
+    assert run.returncode == 0 and "in a good condition" in run.stdout, run.stdout
+
+
+def test_the_laptop_plan_has_a_job_for_everything_in_the_matrix(tmp_path: Path) -> None:
+    params = load(PRESETS / "laptop.yaml")
+    primed = {(run.model, run.priming, run.seed) for run in params.runs if run.priming != "none"}
+    runs = len(params.runs)
+    assert planned("--configfile", PRESETS / "laptop.yaml", "--directory", tmp_path) == {
+        "problems": 1,
+        "base_model": len({run.model for run in params.runs}),
+        "priming": len({(priming, seed) for _, priming, seed in primed}),
+        "sft": len(primed),
+        "rl": runs,
+        "rollouts": runs,
+        "behaviors": runs,
+        "statistics": 1,
+        "claims": 1,
+        "figures": len(available_figures(params)),
+        "report": 1,
+    }
+
+
+def test_the_graph_is_printed(tmp_path: Path) -> None:
+    run = snakemake("--dag", "--directory", tmp_path)
+    assert run.returncode == 0 and "digraph snakemake_dag" in run.stdout, run.stdout
+
+
+def test_an_unknown_key_stops_the_workflow_with_the_choices(tmp_path: Path) -> None:
+    run = snakemake("--dry-run", "--directory", tmp_path, "--config", "rl={stepps: 3}")
+    assert run.returncode != 0
+    assert "rl.stepps is not a setting; known here: algorithm, steps" in run.stdout
+    assert "did you mean steps?" in run.stdout
+
+
+def test_rules_keep_one_form() -> None:
+    """Each rule: its own file and name, one call of the command line, message, log and benchmark."""
+    files = sorted((ROOT / "workflow/rules").glob("*.smk"))
+    included = re.findall(r'include: "(.+)"', (ROOT / "Snakefile").read_text())
+    assert sorted(included) == [str(path.relative_to(ROOT)) for path in files]
+    for path in files:
+        text = path.read_text()
+        if path.stem == "common":
+            continue
+        assert re.findall(r"^rule (\w+):", text, flags=re.MULTILINE) == [path.stem]
+        assert f'"habits {path.stem} ' in text and text.count("habits ") == 1
+        keys = re.findall(r"^    (\w+):", text, flags=re.MULTILINE)
+        order = ["input", "output", "log", "benchmark", "conda", "priority", "params", "message", "shell"]
+        assert {"log", "benchmark", "message"} <= set(keys)
+        assert sorted(keys, key=order.index) == keys, path
+
+
+# Locks
+
+
+def test_a_lock_left_by_a_dead_workflow_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "locks").mkdir()
+    workdir.enter(tmp_path).close()
+    assert not (tmp_path / "locks").exists()
+
+
+def test_the_locks_of_a_live_workflow_stay(tmp_path: Path) -> None:
+    with workdir.enter(tmp_path):
+        (tmp_path / "locks").mkdir()
+        workdir.enter(tmp_path).close()
+        assert (tmp_path / "locks").exists()
+
+
+# The whole chain
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A working directory in which the smoke preset has run."""
+    folder = tmp_path_factory.mktemp("smoke")
+    run = snakemake("--configfile", SMOKE, "--directory", folder)
+    assert run.returncode == 0, run.stdout[-5000:]
+    return folder
+
+
+def test_everything_is_there(finished: Path) -> None:
+    params = load(SMOKE)
+    for run in params.runs:
+        steps = params.rl_settings(params.runs[run])
+        saved = {path.name for path in (finished / "results/rl" / run.path / "checkpoints").glob("step*")}
+        assert saved == {f"step{k}" for k in range(0, steps.steps + 1, steps.save_every)}
+        rollouts = pd.read_parquet(finished / f"results/rollouts/{run.path}.parquet")
+        samples = params.runs[run].samples or params.rollouts.samples
+        assert len(rollouts) == len(saved) * params.rollouts.problems * samples
+        behaviors = pd.read_parquet(finished / f"results/behaviors/{run.path}.parquet")
+        assert set(behaviors["rollout_id"]) == set(rollouts["rollout_id"])
+    assert all((finished / f"results/figures/{name}.svg").exists() for name in available_figures(params))
+    assert (finished / "results/claims/claims.json").exists()
+    assert "</html>" in (finished / "reports/index.html").read_text()
+    assert not (finished / "params.yaml").exists(), "a preset replaces params.yaml without writing one"
+
+
+def test_rl_was_paid_and_learned_something(finished: Path) -> None:
+    metrics = pd.concat(pd.read_parquet(path) for path in (finished / "results/rl").rglob("metrics.parquet"))
+    assert metrics["reward"].gt(0).mean() > 0.5, "else the tiny run would test nothing of RL"
+    assert metrics["grad_norm"].gt(0).mean() > 0.5
+
+
+def test_every_artifact_tells_what_made_it(finished: Path) -> None:
+    made = [*finished.glob("data/**/*.parquet"), *finished.glob("results/[rb]*/**/seed*.parquet")]
+    assert made
+    assert all(path.with_name(f"{path.name}.provenance.json").exists() for path in made)
+
+
+def test_a_second_run_has_nothing_to_do(finished: Path) -> None:
+    started = time.monotonic()
+    run = snakemake("--configfile", SMOKE, "--directory", finished)
+    assert "Nothing to be done" in run.stdout, run.stdout
+    assert time.monotonic() - started < 30
+
+
+@pytest.mark.parametrize(
+    ("change", "rules"),
+    [
+        ("rl={learning_rate: 0.0003}", AFTER_RL),
+        ("reward={well_formed: 0.2}", AFTER_RL),
+        ("sft={epochs: 1}", AFTER_RL | {"sft"}),
+        ("priming={traces: 80}", AFTER_RL | {"base_model", "priming", "sft"}),
+        ("rollouts={problems: 8}", AFTER_RL - {"rl"}),
+        ("statistics={bootstrap: 100}", AFTER_STATISTICS),
+        ("preset=renamed", {"report"}),
+    ],
+)
+def test_a_changed_setting_reruns_what_depends_on_it(finished: Path, change: str, rules: set[str]) -> None:
+    plan = planned("--configfile", SMOKE, "--directory", finished, "--config", change)
+    assert set(plan) == rules
+
+
+def test_a_setting_of_one_model_or_run_touches_no_other(finished: Path, tmp_path: Path) -> None:
+    searching = planned(
+        "--configfile", SMOKE, "--directory", finished, "--config", "models={searching: {steps: 500}}"
+    )
+    assert (searching["base_model"], searching["rl"]) == (1, 1)
+    settings = yaml.safe_load(SMOKE.read_text())
+    settings["matrix"][1]["rl"]["steps"] = 15
+    settings["matrix"][3]["seeds"] = [1, 2, 3]
+    (tmp_path / "changed.yaml").write_text(yaml.safe_dump(settings))
+    plan = planned("--configfile", tmp_path / "changed.yaml", "--directory", finished)
+    assert (plan["rl"], plan["rollouts"], plan["sft"], plan["priming"]) == (2, 2, 1, 1)
+    assert "base_model" not in plan
+
+
+@pytest.mark.parametrize(
+    ("file", "rules"),
+    [
+        ("training/rl.py", AFTER_RL),
+        ("analysis/statistics.py", AFTER_STATISTICS),
+        ("report/templates/base.html", {"report"}),
+        ("progress.py", set()),
+    ],
+)
+def test_edited_code_reruns_what_uses_it(finished: Path, tmp_path: Path, file: str, rules: set[str]) -> None:
+    for name in CHECKOUT:
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy2
+        copy(source, tmp_path / name)
+    edited = tmp_path / "workflow/habits" / file
+    edited.write_text(
+        edited.read_text() + ("\nEDITED = True\n" if file.endswith(".py") else "<!-- edited -->\n")
+    )
+    plan = planned("--configfile", SMOKE, "--directory", finished, checkout=tmp_path)
+    # The claims file lies in the other checkout, so its path is another one.
+    assert set(plan) - {"claims", "report"} == rules - {"claims", "report"}
+    assert rules <= set(plan)
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_numbers(finished: Path, tmp_path: Path) -> None:
+    """SIGKILL for the workflow in the middle of RL; a plain rerun needs no unlocking and resumes."""
+    for name in (".snakemake/metadata", "data", "results/base_model"):
+        shutil.copytree(finished / name, tmp_path / name, symlinks=True)
+    target = f"results/rl/{RUN}/rollouts.parquet"
+    options = (
+        "--configfile",
+        SMOKE,
+        "--directory",
+        tmp_path,
+        "--rerun-triggers",
+        "params",
+        "code",
+        "--",
+        target,
+    )
+    state = tmp_path / "scratch/results/rl" / RUN / "trainer.pt"
+    with (tmp_path / "first.log").open("w") as log:
+        first = subprocess.Popen(
+            command(*options), env=clean_environment(), cwd=ROOT, stdout=log, stderr=subprocess.STDOUT
+        )
+        while not state.exists() and first.poll() is None:
+            time.sleep(0.005)
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+    assert state.exists(), (tmp_path / "first.log").read_text()
+    assert not (tmp_path / target).exists()
+
+    second = snakemake(*options)
+    assert second.returncode == 0, second.stdout[-5000:]
+    assert f"[rl {RUN}] goes on after" in second.stdout, second.stdout
+    folder = Path(target).parent
+    for name in ("rollouts.parquet", "metrics.parquet"):
+        assert (tmp_path / folder / name).read_bytes() == (finished / folder / name).read_bytes(), name
+    for weights in (finished / folder / "checkpoints").rglob("*.safetensors"):
+        assert (tmp_path / weights.relative_to(finished)).read_bytes() == weights.read_bytes()
