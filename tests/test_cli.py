@@ -79,7 +79,7 @@ def test_a_preset_is_written_as_it_stands(tmp_path: Path) -> None:
 
 def test_settings_of_the_user_are_never_lost(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     target = tmp_path / "params.yaml"
-    own = LAPTOP.read_text().replace("steps: 40", "steps: 50")
+    own = LAPTOP.read_text() + "# mine\n"
     target.write_text(own)
     with pytest.raises(SystemExit):
         cli.preset("smoke", params=target)

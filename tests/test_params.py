@@ -1,5 +1,6 @@
 """params.yaml: what is valid, and how well mistakes are told."""
 
+import re
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -9,18 +10,20 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from habits.cli import PRESETS, SCHEMA
+from habits.mistakes import section_in
 from habits.params import Params, ParamsError, load, schema_text, validate
 from habits.tasks.countdown import TEMPLATES
 from habits.workdir import write_settings
 
-LAPTOP = yaml.safe_load((PRESETS / "laptop.yaml").read_text())
+SMOKE = yaml.safe_load((PRESETS / "smoke.yaml").read_text())
 
 
 def changed(**values: Any) -> dict[str, Any]:
-    """The laptop preset with dotted keys changed: ``changed(**{"rl.steps": 3})``."""
-    raw = deepcopy(LAPTOP)
+    """The smoke preset with dotted keys changed: ``changed(**{"rl.steps": 3})``."""
+    raw = deepcopy(SMOKE)
     for key, value in values.items():
         *path, last = key.split(".")
         section = raw
@@ -49,22 +52,36 @@ def test_schema_file_is_in_step_with_the_model() -> None:
     assert SCHEMA.read_text() == schema_text(), "write it again with `habits schema`"
 
 
+def fields(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    """Dotted names of all settings, with ``*`` for the keys of a dict and the lines of a list."""
+    for name, field in model.model_fields.items():
+        inner = section_in(field.annotation)
+        many = "" if inner is field.annotation else ".*"
+        yield from fields(inner, f"{prefix}{name}{many}.") if inner else [f"{prefix}{name}"]
+
+
+def test_the_handbook_explains_every_setting_and_no_other() -> None:
+    page = (PRESETS.parents[1] / "docs/settings.md").read_text()
+    explained = re.findall(r"^\| `([\w.*]+)` \|", page, flags=re.MULTILINE)
+    assert sorted(explained) == sorted(fields(Params, ""))
+
+
 def test_models_know_every_template_they_may_choose() -> None:
     assert "short" in TEMPLATES
 
 
 def test_runs_are_named_by_model_priming_algorithm_and_seed() -> None:
-    params = validate(LAPTOP)
-    run, line = params.run("plain/none/ppo_matched_tokens/seed11")
-    assert (run.seed, line.variant) == (11, "matched_tokens")
-    assert params.rl_settings(line).steps == LAPTOP["matrix"][1]["rl"]["steps"]
-    assert params.rl_settings(params.matrix[0]).steps == LAPTOP["rl"]["steps"]
+    params = validate(SMOKE)
+    run, line = params.run("plain/none/ppo_matched_tokens/seed1")
+    assert (run.seed, line.variant) == (1, "matched_tokens")
+    assert params.rl_settings(line).steps == SMOKE["matrix"][1]["rl"]["steps"]
+    assert params.rl_settings(params.matrix[0]).steps == SMOKE["rl"]["steps"]
     with pytest.raises(ParamsError, match="plain/none/ppo/seed99"):
         params.run("plain/none/ppo/seed99")
 
 
 def test_written_settings_are_the_same_settings(tmp_path: Path) -> None:
-    params = validate(LAPTOP)
+    params = validate(SMOKE)
     assert load(write_settings(params, tmp_path)) == params
 
 
@@ -86,7 +103,7 @@ def test_written_settings_are_the_same_settings(tmp_path: Path) -> None:
         ("matrix.0.model", "big", ["matrix.0.model is 'big'", "choose one of models: plain, searching"]),
         ("matrix.0.priming", "nothing", ["matrix.0.priming is 'nothing'", "'none'", "'empty_cot'"]),
         ("matrix.0.seeds", [], ["matrix.0.seeds"]),
-        ("matrix.2.model", "plain", ["matrix.2: run plain/none/ppo/seed11 is listed twice"]),
+        ("matrix.2.model", "plain", ["matrix.2: run plain/none/ppo/seed1 is listed twice"]),
         ("matrix.1.variant", None, ["matrix.1: a line that changes rl settings needs a variant"]),
     ],
 )
@@ -99,21 +116,21 @@ def test_a_mistake_is_told_by_key_and_fix(key: str, value: Any, words: list[str]
     ("values", "words"),
     [
         ({"rl.algorithm": "grpo"}, ["rl: algorithm grpo", "group_size must be >= 2"]),
-        ({"rl.steps": 41}, ["steps must be a multiple of save_every"]),
+        ({"rl.steps": 5}, ["steps must be a multiple of save_every"]),
         ({"rl.kl_in_reward": True}, ["kl_coef must be above 0 exactly when"]),
         ({"rl.kl_coef": 0.1}, ["kl_coef must be above 0 exactly when"]),
         ({"rl.kl_in_reward": True, "rl.use_kl_loss": True, "rl.kl_coef": 0.1}, ["choose one"]),
         ({"rl.mini_batches": 1000}, ["mini_batches is larger"]),
-        ({"rl.max_response_tokens": 300}, ["models.plain.max_positions is 256", "need 308"]),
-        ({"models.searching.max_positions": 100}, ["models.searching.max_positions is 100", "152"]),
+        ({"rl.max_response_tokens": 300}, ["models.plain.max_positions is 128", "need 308"]),
+        ({"models.searching.max_positions": 100}, ["models.searching.max_positions is 100", "need 192"]),
         ({"models.plain.heads": 3}, ["hidden_size must divide by heads"]),
         ({"models.plain.corpus_facts": 0.9}, ["must leave room"]),
-        ({"priming.min_search_tokens": 80}, ["min_search_tokens is above max_trace_tokens"]),
+        ({"priming.min_search_tokens": 91}, ["min_search_tokens is above max_trace_tokens"]),
         ({"countdown.number_min": 50}, ["number_min is above number_max"]),
         ({"countdown.target_max": 500}, ["know the integers 0 to 100"]),
         ({"countdown.max_intermediate": None}, ["know the integers 0 to 100"]),
         ({"countdown.integer_only": False}, ["integer_only true"]),
-        ({"rollouts.problems": 1000}, ["rollouts.problems is 1000", "countdown.test has 256"]),
+        ({"rollouts.problems": 1000}, ["rollouts.problems is 1000", "countdown.test has 32"]),
         ({"reward.correct": 0.05}, ["malformed <= well_formed < correct"]),
     ],
 )
@@ -163,11 +180,11 @@ def sections(raw: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 @given(
-    path=st.sampled_from(sorted(sections(LAPTOP), key=str)),
+    path=st.sampled_from(sorted(sections(SMOKE), key=str)),
     name=st.from_regex(r"[a-z]{3,12}", fullmatch=True),
 )
 def test_an_unknown_key_anywhere_is_named(path: tuple[Any, ...], name: str) -> None:
-    raw = deepcopy(LAPTOP)
+    raw = deepcopy(SMOKE)
     section = raw
     for part in path:
         section = section[part]
@@ -178,4 +195,4 @@ def test_an_unknown_key_anywhere_is_named(path: tuple[Any, ...], name: str) -> N
 
 def test_params_cannot_be_changed_by_accident() -> None:
     with pytest.raises(ValueError, match="frozen"):
-        Params.model_validate(LAPTOP).rl.steps = 3  # type: ignore[misc]
+        Params.model_validate(SMOKE).rl.steps = 3  # type: ignore[misc]

@@ -12,7 +12,7 @@ from habits.params import Params, ParamsError
 from habits.priming.language import BEHAVIORS
 
 RESPONSES = [
-    "14 - 7 = 7 ; 7 + 3 = 10 check 21 no back 7 * 3 = 21 check 21 yes </think> <answer> ( 14 - 7 ) * 3 </answer>",
+    "14 - 7 = 7 ; 7 + 3 = 10 check 21 no back 7 * 3 = 21 check 21 yes </think> <answer> 14 </answer>",
     "</think> <answer> 14 + 7 </answer>",
     "goal 7 ; 14 - 7 = 7 ; need 21 / 3 = 7",
 ]

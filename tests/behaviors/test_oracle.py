@@ -238,11 +238,21 @@ def test_any_text_is_read_without_error(text: str, numbers: list[int], target: i
             assert 0 <= span.start < span.end <= len(text)
 
 
-PIECES = [
-    "14", "7", "3", "21", "0", "+", "-", "*", "/", "=", "(", ")", " ", " ", ". ", ", ", "\n", "is", "not", "times",
-    "minus 3 is", "divided by", "let's try", "something else", "back", "restart", "check 21 no", "goal 7 ;", "need",
-    "we need", "get to", "because", "so", "what about", "working backwards", "too high", "instead", "</think>",
-]  # fmt: skip
+NUMBERS_AND_SIGNS = ["14", "7", "3", "21", "0", *"+-*/=()", " ", ". ", ", ", "\n"]
+PHRASES = [
+    "is",
+    "not",
+    "times",
+    "minus 3 is",
+    "divided by",
+    "let's try",
+    "something else",
+    "we need",
+    "get to",
+]
+PHRASES += ["because", "so", "what about", "working backwards", "too high", "instead", "</think>"]
+MARKERS = ["back", "restart", "check 21 no", "goal 7 ;", "need"]
+PIECES = [*NUMBERS_AND_SIGNS, *PHRASES, *MARKERS]
 
 
 @settings(max_examples=500, deadline=None)

@@ -34,6 +34,13 @@ def frames(params: Params, problems: list[Problem]) -> Frames:
     return {name: make_traces(params, name, 4, problems) for name in SETS}
 
 
+def with_templates(params: Params, *names: str) -> Params:
+    """Params whose models have these prompt templates, past the check that params.yaml goes through."""
+    specs = zip(params.models.items(), names, strict=True)
+    models = {model: spec.model_copy(update={"prompt_template": name}) for (model, spec), name in specs}
+    return params.model_copy(update={"models": models})
+
+
 def thought(response: str) -> str:
     return response.partition("</think>")[0]
 
@@ -69,7 +76,7 @@ def test_behavior_sets_are_unfiltered_mixtures(frames: Frames) -> None:
     for name in RECIPES:
         verdicts = frames[name]["verdict"].value_counts()
         assert set(verdicts.index) == {"correct", "wrong_value"}
-        assert 0.08 < verdicts["correct"] / len(frames[name]) < 0.45
+        assert 0.15 < verdicts["correct"] / len(frames[name]) < 0.65
 
 
 def test_right_controls_are_all_right(frames: Frames) -> None:
@@ -177,13 +184,12 @@ def test_errors_say_what_to_do(params: Params, problems: list[Problem], tmp_path
         make_traces(params, "none", 1, problems)
     with pytest.raises(ArtifactError, match="train.parquet does not exist"):
         write_priming(params, "empty_cot", 1, tmp_path, tmp_path / "out.parquet")
-    raw = params.model_dump()
-    raw["models"]["searching"]["prompt_template"] = "paper_base"
     with pytest.raises(ParamsError, match="give every model the same prompt_template"):
-        make_traces(Params.model_validate(raw), "empty_cot", 1, problems)
-    raw["models"]["plain"]["prompt_template"] = "paper_base"
+        make_traces(with_templates(params, "short", "paper_base"), "empty_cot", 1, problems)
+    with pytest.raises(ParamsError, match="prompt_template is 'other'; choose one of: paper_base, short"):
+        make_traces(with_templates(params, "other", "other"), "empty_cot", 1, problems)
     with pytest.raises(ControlError, match="outside the tiny vocabulary"):
-        make_traces(Params.model_validate(raw), "empty_cot", 1, problems)
+        make_traces(with_templates(params, "paper_base", "paper_base"), "empty_cot", 1, problems)
     with pytest.raises(ArtifactError, match="none of the 1 training problems"):
         make_traces(params, "only_backtracking", 1, [Problem((90, 80), 10)])
     with pytest.raises(ControlError, match="max_intermediate"):

@@ -56,11 +56,11 @@ def known_keys(model: Any, loc: tuple[int | str, ...]) -> list[str]:
     for part in loc:
         field = model.model_fields.get(str(part))
         if field is not None:
-            model = _section_in(field.annotation) or model
+            model = section_in(field.annotation) or model
     return list(model.model_fields)
 
 
-def _section_in(annotation: Any) -> Any:
+def section_in(annotation: Any) -> Any:
     """The section inside ``Section``, ``list[Section]`` or ``dict[str, Section]``; None if there is none."""
     candidates = (annotation, *getattr(annotation, "__args__", ()))
     return next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)

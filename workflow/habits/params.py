@@ -197,7 +197,8 @@ class Rollouts(Section):
 
     split: Literal["validation", "test"]
     problems: Positive
-    samples: Positive
+    samples: Positive = Field(description="samples a problem and checkpoint")
+    last_samples: Positive = Field(description="the same at the last one, where claims are decided")
     temperature: Weight = Field(description="0: greedy")
     batch_size: Positive
     seed: int
@@ -211,7 +212,9 @@ class Run(Section):
     seeds: list[int] = Field(min_length=1)
     variant: Name | None = Field(None, description="suffix of the path")
     rl: dict[str, Any] = Field(default_factory=dict, description="settings of rl changed for this line")
-    samples: Positive | None = Field(None, description="rollouts.samples for this line")
+    samples: Positive | None = Field(
+        None, description="samples a problem at every checkpoint, the last included, for this line"
+    )
 
     @model_validator(mode="after")
     def _named(self) -> Run:

@@ -29,13 +29,13 @@ def fingerprint(*modules: str) -> str:
         ModuleNotFoundError: there is no such module or package.
     """
     digest = hashlib.sha256()
-    for file in sorted({file for module in modules for file in _reached(module)}):
+    for file in sorted({file for module in modules for file in reached(module)}):
         digest.update(f"{file.relative_to(PACKAGE)}\0{_content(file)}\0".encode())
     return digest.hexdigest()[:16]
 
 
-def _reached(module: str) -> set[Path]:
-    """Files of ``module`` and of everything that it imports."""
+def reached(module: str) -> set[Path]:
+    """Files of ``module`` and of everything of this package that it imports, infrastructure aside."""
     found: set[Path] = set()
     todo = _roots(module)
     while todo:

@@ -17,6 +17,7 @@ except ParamsError as error:
 RUN = "{model}/{priming}/{algorithm}/seed{seed}"
 RUNS = [run.path for run in PARAMS.runs]
 CLAIMS = os.path.relpath(f"{workflow.basedir}/workflow/claims/countdown.yaml")
+PUBLISHED = os.path.relpath(f"{workflow.basedir}/workflow/published/cognitive_behaviors.csv")
 ENVIRONMENT = f"{workflow.basedir}/envs/cpu/environment.yaml"
 
 os.environ.update(workdir.environment(PARAMS))
@@ -61,9 +62,9 @@ def rl_settings(wildcards):
 def rollout_settings(wildcards):
     """The evaluation settings of one run."""
     line = line_of(wildcards)
-    samples = line.samples or PARAMS.rollouts.samples
+    samples = {"samples": line.samples, "last_samples": line.samples} if line.samples else {}
     longest = PARAMS.rl_settings(line).max_response_tokens
-    return PARAMS.rollouts.model_copy(update={"samples": samples}).model_dump_json() + str(longest)
+    return PARAMS.rollouts.model_copy(update=samples).model_dump_json() + str(longest)
 
 
 def start_of_rl(wildcards):

@@ -4,6 +4,7 @@
 rule figures:
     input:
         statistics="results/statistics",
+        published=PUBLISHED,
     output:
         multiext("results/figures/{name}", ".svg", ".png", ".pdf", ".json"),
     log:

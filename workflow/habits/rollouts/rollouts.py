@@ -27,20 +27,21 @@ def sample_rollouts(params: Params, run: str, rl: Path, problems: Path, out: Pat
     configure(params.runtime, settings.seed)
     split = problems / f"{settings.split}.parquet"
     chosen = evaluation_problems(problems_from(read_parquet(split)), settings.problems, split)
-    samples = line.samples or settings.samples
     checkpoints = sorted(rl.glob("checkpoints/step*"), key=step_of)
     if not checkpoints:
         raise ArtifactError(f"{rl} holds no checkpoints; run `snakemake --cores all {rl}`")
     progress = Progress(f"rollouts {run}", len(checkpoints))
     frames = []
     for done, checkpoint in enumerate(checkpoints, start=1):
+        last = checkpoint == checkpoints[-1]
+        samples = line.samples or (settings.last_samples if last else settings.samples)
         frame = _sample_checkpoint(params, run_id, checkpoint, chosen, samples)
         frames.append(frame)
         progress.update(done, step=step_of(checkpoint), accuracy=float(frame["correct"].mean()))
     write_parquet(pd.concat(frames), out)
     stamp(
         out,
-        settings={"rollouts": settings.model_dump(), "samples": samples},
+        settings={"rollouts": settings.model_dump(), "samples_of_this_line": line.samples},
         parents=[*checkpoints, split],
         seed=settings.seed,
     )
