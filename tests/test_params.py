@@ -122,7 +122,7 @@ def test_a_mistake_is_told_by_key_and_fix(key: str, value: Any, words: list[str]
         ({"rl.kl_in_reward": True, "rl.use_kl_loss": True, "rl.kl_coef": 0.1}, ["choose one"]),
         ({"rl.mini_batches": 1000}, ["mini_batches is larger"]),
         ({"rl.max_response_tokens": 300}, ["models.plain.max_positions is 128", "need 308"]),
-        ({"models.searching.max_positions": 100}, ["models.searching.max_positions is 100", "need 192"]),
+        ({"models.searching.max_positions": 50}, ["models.searching.max_positions is 50", "need 64"]),
         ({"models.plain.heads": 3}, ["hidden_size must divide by heads"]),
         ({"models.plain.corpus_facts": 0.9}, ["must leave room"]),
         ({"priming.min_search_tokens": 91}, ["min_search_tokens is above max_trace_tokens"]),
