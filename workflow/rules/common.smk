@@ -10,7 +10,7 @@ from habits.sources import fingerprint
 from snakemake.exceptions import WorkflowError
 
 try:
-    PARAMS = validate(config, ", ".join(map(str, workflow.configfiles)) or "--config")
+    PARAMS = validate(config, ", ".join(map(os.path.relpath, workflow.configfiles)) or "--config")
 except ParamsError as error:
     raise WorkflowError(str(error)) from None
 
