@@ -69,6 +69,15 @@ def test_the_same_settings_give_the_same_bytes(finished_rl: Path) -> None:
     assert not rollouts_of(small_params(seed=8), finished_rl).equals(pd.read_parquet("a.parquet"))
 
 
+def test_seeds_of_a_run_are_sampled_apart_even_from_the_same_model(finished_rl: Path) -> None:
+    raw = small_params().model_dump()
+    raw["matrix"][0]["seeds"] = [11, 12]
+    params = settings.validate(raw)
+    first = rollouts_of(params, finished_rl)
+    sample_rollouts(params, RUN.replace("11", "12"), finished_rl, Path("problems"), Path("other.parquet"))
+    assert first["response"].tolist() != pd.read_parquet("other.parquet")["response"].tolist()
+
+
 def test_a_run_without_checkpoints_is_an_error_that_says_what_to_run(finished_rl: Path) -> None:
     with pytest.raises(ArtifactError, match="holds no checkpoints; run"):
         rollouts_of(small_params(), Path("elsewhere"))
