@@ -13,7 +13,7 @@ TINY := scratch/smoke
 export DVC_NO_ANALYTICS := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: all setup test test-slow smoke report lint format lock clean help
+.PHONY: all setup setup-slurm test test-slow test-slurm smoke report lint format lock clean help
 
 all: $(READY)
 	@$(SNAKEMAKE)
@@ -31,10 +31,17 @@ $(READY): pyproject.toml envs/cpu/requirements.txt
 	@touch $@
 
 test: lint
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow and not slurm'
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow
+
+# Starts a Slurm of one node for itself (Debian, Ubuntu: apt install slurm-wlm munge).
+test-slurm: setup-slurm
+	$(BIN)/python -m pytest -m slurm -rs
+
+setup-slurm: $(READY)
+	@$(BIN)/python -m pip install $(PIP_ARGS) --quiet --constraint envs/cpu/requirements.txt --editable '.[slurm]'
 
 # The whole workflow at tiny sizes, in a working directory of its own.
 smoke: $(READY)
@@ -56,7 +63,7 @@ format: $(READY)
 	$(BIN)/ruff format
 	$(BIN)/snakefmt Snakefile workflow
 
-lock: $(READY)
+lock: setup-slurm
 	@{ sed -n '/^#/p' envs/cpu/requirements.txt; \
 	   $(BIN)/python -m pip freeze --exclude-editable | grep -v '^habits' | sed 's/+cpu//'; } > .venv/lock
 	@cp .venv/lock envs/cpu/requirements.txt
@@ -72,6 +79,7 @@ help:
 	@echo "make smoke     the whole workflow at tiny sizes, in $(TINY)"
 	@echo "make report    write the report again"
 	@echo "make test-slow the tests that take minutes"
+	@echo "make test-slurm the workflow through a real Slurm (README, On a cluster);  make setup-slurm  the plugin for it"
 	@echo "make lint      style, formatting and types;  make format  repairs what it can"
 	@echo "make lock      write the installed versions to envs/cpu/requirements.txt"
 	@echo "make clean     remove caches; results, data and unfinished training stay"

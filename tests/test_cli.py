@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -103,7 +104,7 @@ def test_a_step_ends_soon_after_the_workflow_that_started_it(tmp_path: Path) -> 
     code = (
         "import time\nfrom habits import jobs\nwith jobs.reported(None): print(1, flush=True); time.sleep(60)"
     )
-    env = {**os.environ, jobs.WORKFLOW_PID: str(workflow.pid)}
+    env = {**os.environ, jobs.WORKFLOW_PID: f"{workflow.pid}@{socket.gethostname()}"}
     step = subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE)
     try:
         assert step.stdout is not None and step.stdout.readline() == b"1\n"
@@ -116,6 +117,16 @@ def test_a_step_ends_soon_after_the_workflow_that_started_it(tmp_path: Path) -> 
         workflow.kill()
         step.kill()
         step.communicate()
+
+
+def test_a_step_on_another_machine_does_not_look_for_the_workflow_there(tmp_path: Path) -> None:
+    """The number of the workflow's process means nothing on the node of a cluster."""
+    nobody = 2**22 + 1  # above any pid
+    env = {jobs.WORKFLOW_PID: f"{nobody}@elsewhere"}
+    assert habits("preset", "smoke", cwd=tmp_path, env=env).returncode == 0
+    env = {jobs.WORKFLOW_PID: f"{nobody}@{socket.gethostname()}"}
+    run = habits("preset", "smoke", cwd=tmp_path, env=env)
+    assert run.returncode == 1 and "the workflow that started this step" in run.stderr
 
 
 @pytest.fixture

@@ -157,6 +157,20 @@ def test_the_locks_of_a_live_workflow_stay(tmp_path: Path) -> None:
         assert (tmp_path / "locks").exists()
 
 
+# Settings
+
+
+def test_a_job_on_a_cluster_keeps_the_settings_it_was_submitted_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It parses the Snakefile when it starts; params.yaml may have been edited by then."""
+    smoke = load(SMOKE)
+    monkeypatch.setenv(jobs.PARAMS_FILE, str(workdir.write_settings(smoke, tmp_path)))
+    assert workdir.handed_down() == smoke
+    monkeypatch.delenv(jobs.PARAMS_FILE)
+    assert workdir.handed_down() is None
+
+
 # The whole chain
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import socket
 import sys
 import threading
 import time
@@ -90,17 +91,25 @@ def _tee(log: Path) -> Iterator[None]:
             yield
 
 
+def workflow_mark() -> str:
+    """This process as the workflow that its steps watch: ``pid@host``."""
+    return f"{os.getpid()}@{socket.gethostname()}"
+
+
 def _end_with_the_workflow() -> None:
     """Start a watcher that ends this process when the workflow that started it is gone.
 
     Otherwise the steps of a killed workflow would train on, beside those of the next one.
     """
-    pid = int(os.environ.get(WORKFLOW_PID, "0"))
-    if pid == 0:
-        return
+    pid, _, host = os.environ.get(WORKFLOW_PID, "").partition("@")
+    if not pid or host != socket.gethostname():
+        return  # By hand, or the workflow submits to other machines, where its number means another process.
     try:
-        workflow = psutil.Process(pid)
+        workflow = psutil.Process(int(pid))
     except psutil.NoSuchProcess:
+        print(
+            f"error: the workflow that started this step (process {pid}) is gone", file=sys.stderr, flush=True
+        )
         os._exit(1)
     threading.Thread(target=_watch, args=(workflow,), daemon=True).start()
 

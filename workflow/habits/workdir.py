@@ -17,7 +17,7 @@ from typing import TextIO
 
 from habits import jobs
 from habits.artifacts import hash_json, write_text
-from habits.params import Params
+from habits.params import Params, load
 
 COMMANDS = Path(__file__).parents[1] / "bin"
 
@@ -49,8 +49,17 @@ def environment(params: Params) -> dict[str, str]:
         "PATH": os.pathsep.join([str(COMMANDS), str(Path(sys.executable).parent), os.environ["PATH"]]),
         "PYTHONHASHSEED": "0",
         jobs.PARAMS_FILE: str(write_settings(params)),
-        jobs.WORKFLOW_PID: str(os.getpid()),
+        jobs.WORKFLOW_PID: jobs.workflow_mark(),
     }
+
+
+def handed_down() -> Params | None:
+    """Settings of the workflow that submitted this job; None if it left no word of them.
+
+    A cluster job parses the Snakefile when it starts; by then params.yaml may have been edited.
+    """
+    path = os.environ.get(jobs.PARAMS_FILE)
+    return load(Path(path)) if path else None
 
 
 def write_settings(params: Params, folder: Path = Path(".snakemake/habits")) -> Path:

@@ -10,7 +10,8 @@ from habits.sources import fingerprint
 from snakemake.exceptions import WorkflowError
 
 try:
-    PARAMS = validate(config, ", ".join(map(os.path.relpath, workflow.configfiles)) or "--config")
+    PARAMS = None if workflow.is_main_process else workdir.handed_down()
+    PARAMS = PARAMS or validate(config, ", ".join(map(os.path.relpath, workflow.configfiles)) or "--config")
 except ParamsError as error:
     raise WorkflowError(str(error)) from None
 
