@@ -37,9 +37,7 @@ rule all:
 
 
 onsuccess:
-    manifests.export()
-    if is_whole_run():
-        versions.record()
+    record_run()
 
 
 onerror:

@@ -223,6 +223,7 @@ def test_no_second_copy_of_the_data_lies_around(original: Path) -> None:
     assert files and set(alone) == {".snakemake_timestamp"}
 
 
+@pytest.mark.slow
 def test_no_file_of_the_cache_is_written_through(pulled: Path) -> None:
     edit(pulled, "rl.learning_rate", 0.0003)
     succeed(pulled, "snakemake", "--cores", "all")
@@ -241,6 +242,7 @@ def test_a_run_with_settings_from_elsewhere_is_not_recorded(pulled: Path) -> Non
     assert changed_phases(pulled) == {"report"}
 
 
+@pytest.mark.slow
 def test_without_git_and_dvc_the_workflow_just_runs(tmp_path: Path) -> None:
     write_checkout(tmp_path)
     shutil.rmtree(tmp_path / ".dvc")

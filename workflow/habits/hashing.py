@@ -10,12 +10,8 @@ import json
 import os
 from pathlib import Path
 
-from habits.artifacts import write_text
+from habits.artifacts import NOT_CONTENT, TIMESTAMP, write_text
 
-MANIFEST = "MANIFEST.json"
-TIMESTAMP = ".snakemake_timestamp"
-# What says when or by whom something was made is not its content.
-NOT_CONTENT = (MANIFEST, TIMESTAMP, "provenance.json", ".part")
 STORE = Path(".snakemake/habits/hashes.json")
 
 

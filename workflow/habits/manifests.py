@@ -21,8 +21,8 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from habits.artifacts import ArtifactError, write_text
-from habits.hashing import MANIFEST, Hashes, mtime
+from habits.artifacts import MANIFEST, ArtifactError, write_text
+from habits.hashing import Hashes, mtime
 
 ROOTS = ("data", "results", "reports")
 METADATA = Path(".snakemake/metadata")

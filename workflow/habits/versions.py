@@ -12,8 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from habits.artifacts import write_text
-from habits.hashing import MANIFEST, Hashes, combined
+from habits.artifacts import MANIFEST, ArtifactError, write_text
+from habits.hashing import Hashes, combined
 from habits.manifests import ROOTS
 
 RECORDED = Path(".snakemake/habits/recorded")
@@ -24,6 +24,9 @@ def record() -> None:
     """Let DVC take in all results as those of params.yaml and the code as they stand.
 
     Inside a stage of DVC nothing happens: DVC records its outputs itself.
+
+    Raises:
+        ArtifactError: DVC failed; the message holds its own.
     """
     if not _tracked() or "DVC_STAGE" in os.environ:
         return
@@ -32,19 +35,16 @@ def record() -> None:
         return
     # A commit of all phases as they are: the workflow has just said that they are up to date.
     run = subprocess.run(
-        [sys.executable, "-m", "dvc", "commit", "--force", "--quiet"],
+        [sys.executable, "-m", "dvc", "commit", "--force"],
         env=os.environ | {"DVC_NO_ANALYTICS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     if run.returncode:
-        reason = run.stdout.strip() or f"dvc ended with {run.returncode}"
-        print(
-            f"The results are complete, but DVC has not recorded them:\n{reason}\nTry `habits record` again.",
-            file=sys.stderr,
+        raise ArtifactError(
+            f"DVC has not recorded the results:\n{run.stdout.strip()}\nTry `habits record` again."
         )
-        return
     write_text(_state(hashes), RECORDED)
     hashes.save()
 

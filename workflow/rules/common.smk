@@ -47,6 +47,16 @@ def is_whole_run():
     return not any((*parts, config_settings.overwrite_config, config_settings.configfiles))
 
 
+def record_run():
+    """Write manifests; let DVC record a whole run. Results stay good if that fails, so it only says so."""
+    manifests.export()
+    try:
+        if is_whole_run():
+            versions.record()
+    except ArtifactError as error:
+        print(error, file=sys.stderr)
+
+
 def settings(*keys):
     """Settings by dotted key, for `params`: what depends on them runs again when they change."""
     found = {}
