@@ -17,6 +17,7 @@ export RAY_USAGE_STATS_ENABLED := 0
 
 all: $(READY)
 	@$(SNAKEMAKE)
+	@$(BIN)/habits record
 	@echo "Done. Open $(CURDIR)/reports/index.html"
 
 setup: $(READY)

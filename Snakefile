@@ -24,7 +24,21 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
 
+rule all_figures:
+    input:
+        expand("results/figures/{name}.{kind}", name=FIGURES, kind=["svg", "png", "pdf", "json"]),
+
+
 rule all:
     default_target: True
     input:
         "reports/index.html",
+        rules.all_figures.input,
+
+
+onsuccess:
+    record_run()
+
+
+onerror:
+    manifests.export()

@@ -23,6 +23,10 @@ import pandas as pd
 
 PACKAGE = Path(__file__).parent
 STARTED = time.time()
+MANIFEST = "MANIFEST.json"
+TIMESTAMP = ".snakemake_timestamp"
+# What says when or by whom something was made is not its content.
+NOT_CONTENT = (MANIFEST, TIMESTAMP, "provenance.json", ".part")
 
 
 class ArtifactError(RuntimeError):
@@ -73,8 +77,7 @@ def hash_path(path: Path) -> str:
     digest = hashlib.sha256()
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     for file in files:
-        # Snakemake stamps the folders it makes, after our own stamp.
-        if file.name.endswith("provenance.json") or file.name == ".snakemake_timestamp":
+        if file.name.endswith(NOT_CONTENT):
             continue
         digest.update(str(file.relative_to(path)).encode())
         with file.open("rb") as handle:

@@ -197,6 +197,24 @@ def _keep_copy(path: Path) -> Path:
 
 
 @app.command
+def accept(*files: Path) -> None:
+    """Take results that were changed by hand as they are; what was made from them will be made again."""
+    with jobs.reported(None):
+        from habits import manifests
+
+        manifests.accept(list(files))
+
+
+@app.command
+def record() -> None:
+    """Let DVC take in the results of a finished run; a run of the whole chain ends with this by itself."""
+    with jobs.reported(None):
+        from habits import versions
+
+        versions.record()
+
+
+@app.command
 def schema(*, out: Path = SCHEMA) -> None:
     """Write the JSON schema of params.yaml, for editors."""
     with jobs.reported(None):

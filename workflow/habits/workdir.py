@@ -12,6 +12,7 @@ import fcntl
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
@@ -22,8 +23,12 @@ from habits.params import Params, load
 COMMANDS = Path(__file__).parents[1] / "bin"
 
 
-def enter(folder: Path = Path(".snakemake")) -> TextIO:
+def enter(folder: Path = Path(".snakemake"), alone: Callable[[], None] = lambda: None) -> TextIO:
     """Mark ``folder`` as used by this process; remove locks there if no other live process uses it.
+
+    Args:
+        folder: Snakemake's own folder in the working directory.
+        alone: what to do, before anybody else may enter, if no other live process is here.
 
     Returns:
         the open lock file; the mark lasts while it stays open. Child processes do not inherit it.
@@ -36,6 +41,7 @@ def enter(folder: Path = Path(".snakemake")) -> TextIO:
         pass  # Another workflow lives here: Snakemake's own locks say whether the two collide.
     else:
         shutil.rmtree(folder / "locks", ignore_errors=True)
+        alone()
     fcntl.flock(lock, fcntl.LOCK_SH)
     return lock
 

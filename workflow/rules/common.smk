@@ -2,8 +2,13 @@
 
 import json
 import os
+import sys
 
-from habits import workdir
+# This checkout's package, also where another one is installed (an experiment of DVC in a folder of its own).
+sys.path.insert(0, f"{workflow.basedir}/workflow")
+
+from habits import manifests, versions, workdir
+from habits.artifacts import ArtifactError
 from habits.figures import available_figures
 from habits.params import ParamsError, validate
 from habits.sources import fingerprint
@@ -22,7 +27,10 @@ PUBLISHED = os.path.relpath(f"{workflow.basedir}/workflow/published/cognitive_be
 ENVIRONMENT = f"{workflow.basedir}/envs/cpu/environment.yaml"
 
 os.environ.update(workdir.environment(PARAMS))
-LOCK = workdir.enter() if workflow.is_main_process else None
+try:
+    LOCK = workdir.enter(alone=manifests.reconcile) if workflow.is_main_process else None
+except ArtifactError as error:
+    raise WorkflowError(str(error)) from None
 
 
 wildcard_constraints:
@@ -31,6 +39,23 @@ wildcard_constraints:
     algorithm="[a-z0-9_]+",
     seed=r"\d+",
     split="train|validation|test",
+
+
+def is_whole_run():
+    """Whether this run stands for params.yaml as it is: nothing left out, no setting from elsewhere."""
+    dag, config_settings = workflow.dag_settings, workflow.config_settings
+    parts = (dag.targets, dag.until, dag.omit_from, dag.allowed_rules, dag.batch)
+    return not any((*parts, config_settings.overwrite_config, config_settings.configfiles))
+
+
+def record_run():
+    """Write manifests; let DVC record a whole run. Results stay good if that fails, so it only says so."""
+    manifests.export()
+    try:
+        if is_whole_run():
+            versions.record()
+    except ArtifactError as error:
+        print(error, file=sys.stderr)
 
 
 def settings(*keys):

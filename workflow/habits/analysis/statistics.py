@@ -2,11 +2,13 @@
 
 Reads ``results/rollouts``, ``results/behaviors`` and ``results/rl`` of every run in the matrix; writes
 ``results/statistics/*.parquet``: per_problem, curves, per_seed, final, training_curves, correlation,
-sinking_controls. Each table is described at the function that computes it.
+sinking_controls. Each table is described at the function that computes it. For `dvc metrics` and
+`dvc plots` the same numbers stand in summary.json and accuracy.csv.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -16,7 +18,7 @@ from habits.analysis.correlations import correlations
 from habits.analysis.evaluations import conditions, read_per_problem, read_training
 from habits.analysis.resampling import Resampler
 from habits.analysis.summaries import curves, final, per_seed, training_curves
-from habits.artifacts import replacing, stamp, write_parquet
+from habits.artifacts import replacing, stamp, write_parquet, write_text
 from habits.params import Params
 
 TABLES = (
@@ -41,6 +43,8 @@ def write_statistics(params: Params, results: Path, out: Path) -> None:
         folder.mkdir()
         for name in TABLES:
             write_parquet(tables[name], folder / f"{name}.parquet")
+        write_text(summary(tables["final"]), folder / "summary.json")
+        accuracy_rows(tables["curves"]).to_csv(folder / "accuracy.csv", index=False)
     parents = [
         results / kind / f"{run.path}.parquet" for run in params.runs for kind in ("rollouts", "behaviors")
     ]
@@ -64,6 +68,23 @@ def compute_tables(params: Params, results: Path) -> dict[str, pd.DataFrame]:
         "correlation": correlations(found, algorithm, points, resampler),
         "sinking_controls": Controls(found, training, algorithm, resampler).table(),
     }
+
+
+def summary(final: pd.DataFrame) -> str:
+    """The final means as JSON: condition -> metric -> mean."""
+    rows = final.dropna(subset="mean")
+    condition = rows["model"] + "/" + rows["priming"] + "/" + rows["algorithm"]
+    means: dict[str, dict[str, float]] = {}
+    for name, metric, mean in zip(condition, rows["metric"], rows["mean"], strict=True):
+        means.setdefault(name, {})[metric] = round(mean, 6)
+    return json.dumps(means, indent=1, sort_keys=True) + "\n"
+
+
+def accuracy_rows(curves: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy of every condition over RL steps, long: condition, rl_step, accuracy."""
+    rows = curves[curves["metric"] == "accuracy"]
+    condition = rows["model"] + "/" + rows["priming"] + "/" + rows["algorithm"]
+    return pd.DataFrame({"condition": condition, "rl_step": rows["rl_step"], "accuracy": rows["mean"]})
 
 
 def resampler_of(params: Params) -> Resampler:

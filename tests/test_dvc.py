@@ -1,0 +1,341 @@
+"""Snakemake and DVC as one: what a run records, what a clone that pulled it concludes, what it notices."""
+
+import hashlib
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from habits import jobs, sources
+from habits.cli import PRESETS
+from habits.params import Params
+
+ROOT = Path(__file__).parents[1]
+CHECKOUT = ("Snakefile", "dvc.yaml", ".dvcignore", ".gitignore", "profiles", "workflow", "envs")
+BIN = Path(sys.executable).parent
+AFTER_RL = {"rl", "rollouts", "behaviors", "statistics", "claims", "figures", "report"}
+AFTER_ROLLOUTS = AFTER_RL - {"rl", "rollouts"}
+ROLLOUTS = "results/rollouts/plain/none/ppo/seed1.parquet"
+
+
+def run(folder: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
+    """A command in a checkout, as a user with its environment activated would call it."""
+    environment = {k: v for k, v in os.environ.items() if k not in {jobs.WORKFLOW_PID, jobs.PARAMS_FILE}}
+    path = os.pathsep.join([str(BIN), environment["PATH"]])
+    environment |= {
+        "PATH": path,
+        "PYTHONPATH": str(folder / "workflow"),
+        "DVC_NO_ANALYTICS": "1",
+    }
+    return subprocess.run(
+        [str(word) for word in words],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def succeed(folder: Path, *words: str | Path) -> str:
+    done = run(folder, *words)
+    assert done.returncode == 0, f"{' '.join(map(str, words))}\n{done.stdout[-5000:]}"
+    return done.stdout
+
+
+def planned(folder: Path, *options: str | Path) -> dict[str, int]:
+    """Jobs that Snakemake would run: rule -> count."""
+    text = succeed(folder, "snakemake", "--dry-run", *options)
+    if "Nothing to be done" in text:
+        return {}
+    table = text.split("Job stats:\n")[1].split("\n\n")[0]
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE))
+    return {rule: int(count) for rule, count in counts.items() if rule not in {"total", "all", "all_figures"}}
+
+
+def changed_phases(folder: Path) -> set[str]:
+    """Phases that DVC would run."""
+    status = json.loads(succeed(folder, "dvc", "status", "--json"))
+    return {name for name, changes in status.items() if changes}
+
+
+def assert_nothing_to_do(folder: Path) -> None:
+    assert planned(folder) == {}
+    assert changed_phases(folder) == set()
+
+
+def edit(folder: Path, key: str, value: object) -> None:
+    settings = yaml.safe_load((folder / "params.yaml").read_text())
+    section, name = key.split(".")
+    settings[section][name] = value
+    (folder / "params.yaml").write_text(yaml.safe_dump(settings))
+
+
+def write_checkout(folder: Path) -> None:
+    """A checkout whose steps take no time (tests/quick_steps.py) and whose matrix is small."""
+    for name in CHECKOUT:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy2(source, folder / name)
+    shutil.copytree(
+        ROOT / ".dvc", folder / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp", "config.local")
+    )
+    shutil.copy(ROOT / "tests/quick_steps.py", folder / "workflow/bin/habits")
+    (folder / "workflow/bin/habits").chmod(0o755)
+    settings = yaml.safe_load((PRESETS / "smoke.yaml").read_text())
+    settings["matrix"] = [
+        {"model": "plain", "priming": "none", "seeds": [1]},
+        {"model": "searching", "priming": "none", "seeds": [1]},
+        {"model": "plain", "priming": "backtracking_verification", "seeds": [1]},
+    ]
+    (folder / "params.yaml").write_text(yaml.safe_dump(settings))
+
+
+def git_commit(folder: Path) -> None:
+    succeed(folder, "git", "add", "--all")
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+    succeed(folder, "git", *identity, "commit", "--quiet", "--message", "state")
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout in which Snakemake ran once, pushed to a remote folder, all in git."""
+    folder = tmp_path_factory.mktemp("original")
+    write_checkout(folder)
+    succeed(folder, "git", "init", "--quiet")
+    succeed(folder, "dvc", "remote", "add", "--default", "shared", tmp_path_factory.mktemp("remote"))
+    git_commit(folder)
+    succeed(folder, "snakemake", "--cores", "all")
+    git_commit(folder)
+    succeed(folder, "dvc", "push", "--quiet")
+    return folder
+
+
+def clone(original: Path, folder: Path, *targets: str) -> Path:
+    """A fresh clone that pulled ``targets`` (default: everything), its mtimes thrown about."""
+    succeed(original, "git", "clone", "--quiet", original, folder)
+    succeed(folder, "git", "config", "user.name", "test")
+    succeed(folder, "git", "config", "user.email", "test@example.org")
+    succeed(folder, "dvc", "pull", "--quiet", *targets)
+    dice = random.Random(7)
+    for path in sorted(
+        path for root in ("data", "results", "reports") for path in (folder / root).rglob("*")
+    ):
+        os.utime(path, (time := dice.uniform(1e9, 1.7e9), time))
+    return folder
+
+
+@pytest.fixture
+def pulled(original: Path, tmp_path: Path) -> Path:
+    return clone(original, tmp_path / "clone")
+
+
+@pytest.fixture(scope="module")
+def untouched(original: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pulled clone for tests that leave it as it was."""
+    return clone(original, tmp_path_factory.mktemp("untouched") / "clone")
+
+
+# dvc.yaml and the rules
+
+
+def phases() -> dict[str, dict]:
+    return yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+
+def outputs_of(phase: dict) -> list[str]:
+    return [next(iter(out)) for out in phase["outs"]]
+
+
+def rules_of(phase: dict) -> list[str]:
+    """A rule has the name of the folder that it writes."""
+    return ["report" if out == "reports" else Path(out).name for out in outputs_of(phase)]
+
+
+def test_each_rule_is_in_one_phase() -> None:
+    rules = sorted(p.stem for p in (ROOT / "workflow/rules").glob("*.smk") if p.stem != "common")
+    assert sorted(rule for phase in phases().values() for rule in rules_of(phase)) == rules, (
+        "outs of dvc.yaml"
+    )
+
+
+@pytest.mark.parametrize("name", list(phases()))
+def test_a_phase_runs_its_rules_and_those_before(name: str, tmp_path: Path) -> None:
+    names = list(phases())
+    rules = {rule for before in names[: names.index(name) + 1] for rule in rules_of(phases()[before])}
+    options = phases()[name]["cmd"].removeprefix("snakemake --cores all").split()
+    plan = planned(ROOT, *options, "--configfile", PRESETS / "smoke.yaml", "--directory", tmp_path)
+    assert set(plan) == rules, f"cmd of phase {name} in dvc.yaml"
+
+
+def test_no_folder_of_a_run_is_outside_the_phases(original: Path) -> None:
+    made = {f"{root}/{path.name}" for root in ("data", "results") for path in (original / root).iterdir()}
+    assert made | {"reports"} == {folder for phase in phases().values() for folder in outputs_of(phase)}
+
+
+@pytest.mark.parametrize("name", list(phases()))
+def test_a_phase_declares_all_settings_that_its_steps_read(name: str) -> None:
+    rules = [ROOT / f"workflow/rules/{rule}.smk" for rule in rules_of(phases()[name])]
+    text = "".join(path.read_text() for path in rules)
+    read = set(re.findall(r'"(\w+)', " ".join(re.findall(r"settings\((.+)\)", text))))
+    for module in re.findall(r'fingerprint\("([\w.]+)"\)', text):
+        for file in sources.reached(module):
+            read |= set(re.findall(r"\bparams\.(\w+)", file.read_text())) if file.suffix == ".py" else set()
+    read = {"matrix" if section == "runs" else section for section in read} & set(Params.model_fields)
+    assert read <= set(phases()[name]["params"])
+
+
+def test_phases_read_what_earlier_phases_write(original: Path) -> None:
+    """The inputs of all jobs, from Snakemake's own records, against ``deps``."""
+    declared = {name: set(phase["deps"]) for name, phase in phases().items()}
+    owner = {folder: name for name, phase in phases().items() for folder in outputs_of(phase)}
+    manifest = json.loads((original / "reports/MANIFEST.json").read_text())
+    for output, entry in manifest.items():
+        phase = next(name for folder, name in owner.items() if Path(output).is_relative_to(folder))
+        read = {"/".join(Path(name).parts[:2]) for name in entry["inputs"]}
+        missing = {folder for folder in read & set(owner) if owner[folder] != phase} - declared[phase]
+        assert not missing, f"phase {phase} of dvc.yaml lacks deps {missing}"
+
+
+# A run and its record
+
+
+def test_a_run_of_snakemake_is_recorded_by_dvc(original: Path) -> None:
+    assert changed_phases(original) == set()
+    lock = yaml.safe_load((original / "dvc.lock").read_text())["stages"]
+    assert {out["path"] for phase in lock.values() for out in phase["outs"]} == {
+        folder for phase in phases().values() for folder in outputs_of(phase)
+    }
+
+
+def test_no_second_copy_of_the_data_lies_around(original: Path) -> None:
+    files = [path for path in original.glob("results/rl/**/*") if path.is_file()]
+    alone = [path.name for path in files if path.stat().st_nlink == 1]
+    assert files and set(alone) == {".snakemake_timestamp"}
+
+
+@pytest.mark.slow
+def test_no_file_of_the_cache_is_written_through(pulled: Path) -> None:
+    edit(pulled, "rl.learning_rate", 0.0003)
+    succeed(pulled, "snakemake", "--cores", "all")
+    cached = [path for path in (pulled / ".dvc/cache/files/md5").glob("??/*") if path.suffix != ".dir"]
+    assert cached
+    for path in cached:
+        digest = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        assert digest == path.parent.name + path.name
+    assert_nothing_to_do(pulled)
+
+
+def test_a_run_with_settings_from_elsewhere_is_not_recorded(pulled: Path) -> None:
+    before = (pulled / "dvc.lock").read_text()
+    succeed(pulled, "snakemake", "--cores", "all", "--config", "preset=other")
+    assert (pulled / "dvc.lock").read_text() == before
+    assert changed_phases(pulled) == {"report"}
+
+
+@pytest.mark.slow
+def test_without_git_and_dvc_the_workflow_just_runs(tmp_path: Path) -> None:
+    write_checkout(tmp_path)
+    shutil.rmtree(tmp_path / ".dvc")
+    succeed(tmp_path, "snakemake", "--cores", "all")
+    assert not (tmp_path / "dvc.lock").exists()
+    assert planned(tmp_path) == {}
+
+
+# A clone that pulled
+
+
+def test_a_fresh_clone_that_pulled_has_nothing_to_do(untouched: Path) -> None:
+    assert_nothing_to_do(untouched)
+    assert "up to date" in succeed(untouched, "dvc", "repro")
+
+
+def test_a_deleted_figure_is_drawn_again_alone(pulled: Path) -> None:
+    (pulled / "results/figures/plain_vs_searching.svg").unlink()
+    assert planned(pulled) == {"figures": 1, "report": 1}
+    succeed(pulled, "snakemake", "--cores", "all")
+    assert_nothing_to_do(pulled)
+
+
+def test_an_edited_setting_reruns_its_descendants_in_both(untouched: Path) -> None:
+    kept = (untouched / "params.yaml").read_text()
+    edit(untouched, "rl.learning_rate", 0.0003)
+    try:
+        assert set(planned(untouched)) == AFTER_RL
+        assert changed_phases(untouched) == {"training", "measurement", "analysis", "report"}
+    finally:
+        (untouched / "params.yaml").write_text(kept)
+    assert_nothing_to_do(untouched)
+
+
+def test_a_flipped_byte_is_named_and_restored(pulled: Path) -> None:
+    flip(pulled / ROLLOUTS)
+    refused = run(pulled, "snakemake", "--dry-run")
+    assert refused.returncode != 0 and ROLLOUTS in refused.stdout
+    assert changed_phases(pulled) >= {"measurement"}
+    succeed(pulled, "dvc", "checkout", "--force", "--quiet")
+    assert_nothing_to_do(pulled)
+
+
+def test_an_accepted_change_reruns_exactly_its_descendants(pulled: Path) -> None:
+    flip(pulled / ROLLOUTS)
+    succeed(pulled, sys.executable, "-m", "habits.cli", "accept", ROLLOUTS)
+    plan = planned(pulled)
+    assert set(plan) == AFTER_ROLLOUTS and plan["behaviors"] == 1
+
+
+def flip(path: Path) -> None:
+    """Change one byte, in a file of its own: never in DVC's cache."""
+    content = bytearray(path.read_bytes())
+    content[-2] ^= 1
+    path.unlink()
+    path.write_bytes(content)
+
+
+def test_small_tables_are_enough_to_draw_every_figure(original: Path, tmp_path: Path) -> None:
+    sparse = clone(original, tmp_path / "sparse", "results/statistics")
+    assert not (sparse / "results/rl").exists()
+    plan = planned(sparse, "all_figures")
+    assert set(plan) == {"figures"}
+    succeed(sparse, "snakemake", "--cores", "all", "all_figures")
+    assert (sparse / "results/figures/plain_vs_searching.svg").exists()
+    edit(sparse, "rl.learning_rate", 0.0003)
+    assert "rl" in planned(sparse, "all_figures"), "a clone without checkpoints knows how they were made"
+
+
+# Experiments
+
+
+def test_an_experiment_runs_what_depends_on_its_setting_and_can_be_undone(pulled: Path) -> None:
+    text = succeed(pulled, "dvc", "exp", "run", "-S", "statistics.bootstrap=100")
+    assert set(re.findall(r"Rule: (\w+)", text)) - {"all"} <= AFTER_ROLLOUTS - {"behaviors"}
+    assert planned(pulled) == {}
+    assert "statistics.bootstrap" in succeed(pulled, "dvc", "params", "diff")
+    assert "plain/none/ppo" in succeed(pulled, "dvc", "metrics", "show")
+    succeed(pulled, "dvc", "plots", "show", "--out", "plots")
+    assert "accuracy" in (pulled / "plots/index.html").read_text()
+    succeed(pulled, "git", "reset", "--quiet", "--hard")
+    succeed(pulled, "dvc", "checkout", "--quiet")
+    assert_nothing_to_do(pulled)
+
+
+@pytest.mark.slow
+def test_queued_and_temporary_experiments_leave_the_workspace_alone(pulled: Path) -> None:
+    succeed(pulled, "dvc", "exp", "run", "--temp", "-n", "aside", "-S", "rl.learning_rate=0.0003")
+    assert_nothing_to_do(pulled)
+    succeed(pulled, "dvc", "exp", "run", "--queue", "-n", "later", "-S", "statistics.bootstrap=100")
+    succeed(pulled, "dvc", "exp", "run", "--run-all")
+    shown = succeed(pulled, "dvc", "exp", "show", "--csv")
+    assert "aside" in shown and "later" in shown
+    succeed(pulled, "dvc", "exp", "apply", "aside")
+    assert_nothing_to_do(pulled)
+    assert yaml.safe_load((pulled / "params.yaml").read_text())["rl"]["learning_rate"] == 0.0003

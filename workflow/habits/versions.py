@@ -1,0 +1,62 @@
+"""DVC's record of a finished run: dvc.lock and the cache, brought up to date in one step.
+
+Reads dvc.yaml, params.yaml and all results; writes dvc.lock and ``.dvc/cache``. Without git or DVC's
+folder there is nothing to record in, and nothing happens.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from habits.artifacts import MANIFEST, ArtifactError, write_text
+from habits.hashing import Hashes, combined
+from habits.manifests import ROOTS
+
+RECORDED = Path(".snakemake/habits/recorded")
+SOURCES = ("Snakefile", "dvc.yaml", "dvc.lock", "params.yaml")
+
+
+def record() -> None:
+    """Let DVC take in all results as those of params.yaml and the code as they stand.
+
+    Inside a stage of DVC nothing happens: DVC records its outputs itself.
+
+    Raises:
+        ArtifactError: DVC failed; the message holds its own.
+    """
+    if not _tracked() or "DVC_STAGE" in os.environ:
+        return
+    hashes = Hashes()
+    if RECORDED.exists() and RECORDED.read_text() == _state(hashes):
+        return
+    # A commit of all phases as they are: the workflow has just said that they are up to date.
+    run = subprocess.run(
+        [sys.executable, "-m", "dvc", "commit", "--force"],
+        env=os.environ | {"DVC_NO_ANALYTICS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if run.returncode:
+        raise ArtifactError(
+            f"DVC has not recorded the results:\n{run.stdout.strip()}\nTry `habits record` again."
+        )
+    write_text(_state(hashes), RECORDED)
+    hashes.save()
+
+
+def _tracked() -> bool:
+    inside = Path("dvc.yaml").exists() and Path(".dvc").is_dir() and Path(".git").exists()
+    return inside and shutil.which("git") is not None
+
+
+def _state(hashes: Hashes) -> str:
+    """A hash of all that dvc.lock is made from; manifests stand for the results."""
+    code = (path for path in Path("workflow").rglob("*") if "__pycache__" not in path.parts)
+    manifests = (path for root in ROOTS for path in Path(root).glob(f"**/{MANIFEST}"))
+    files = [*map(Path, SOURCES), *code, *manifests]
+    return combined({str(path): hashes.file(path) for path in files if path.is_file()})
