@@ -1,4 +1,4 @@
-"""Sampling speed: our loop against transformers' ``generate``, in one run on one model.
+"""Sampling speed: our loop against transformers' ``generate``, and our attention against transformers'.
 
 Prints tokens per second (processor time) of each and the ratios; writes benchmarks/results/generation.json.
 Responses end at random lengths, as in RL, so that the cost of a straggler shows.
@@ -41,6 +41,9 @@ def main() -> None:
         result[str(dtype)] = {
             "tokens_per_second": {name: round(r) for name, r in rates.items()},
             "ratio_to_generate": round(rates["ours"] / max(rates["generate"], rates["generate_static"]), 2),
+            "ratio_to_other_attention": round(
+                rates["ours"] / max(rates["ours_eager"], rates["ours_sdpa"]), 2
+            ),
         }
     result["default_dtype"] = str(policy.choose_dtype(laptop.runtime))
     RESULT.parent.mkdir(exist_ok=True)
@@ -51,12 +54,15 @@ def main() -> None:
 def ways(model: Qwen2ForCausalLM, prompts: torch.Tensor) -> dict[str, Callable[[], int]]:
     """Each way to sample, as a function that returns the number of response tokens it made."""
     rows = prompts.tolist()
-    sdpa = copy.deepcopy(model)
+    eager, sdpa = copy.deepcopy(model), copy.deepcopy(model)
+    eager.set_attn_implementation("eager")
     sdpa.set_attn_implementation("sdpa")
 
-    def ours() -> int:
+    def ours(sampled: Qwen2ForCausalLM) -> int:
         generator = torch.Generator().manual_seed(1)
-        samples = generation.sample(model, rows, max_new_tokens=NEW_TOKENS, eos=2, pad=0, generator=generator)
+        samples = generation.sample(
+            sampled, rows, max_new_tokens=NEW_TOKENS, eos=2, pad=0, generator=generator
+        )
         return sum(map(len, samples.responses))
 
     def generate(cache: str | None = None) -> int:
@@ -73,7 +79,13 @@ def ways(model: Qwen2ForCausalLM, prompts: torch.Tensor) -> dict[str, Callable[[
         responses = out[:, prompts.shape[1] :]
         return int((responses != 0).sum())
 
-    return {"ours": ours, "generate": generate, "generate_static": lambda: generate("static")}
+    return {
+        "ours": lambda: ours(model),
+        "ours_eager": lambda: ours(eager),
+        "ours_sdpa": lambda: ours(sdpa),
+        "generate": generate,
+        "generate_static": lambda: generate("static"),
+    }
 
 
 def rate(way: Callable[[], int]) -> float:

@@ -19,6 +19,7 @@ from habits.artifacts import write_parquet
 from habits.params import Params, Rl, RunId, validate
 
 PROBLEMS = 48
+BASE_SAMPLES = 8  # of the unprimed model, so that pass@8 can be computed by hand
 LAPTOP = Path(__file__).parents[2] / "workflow" / "presets" / "laptop.yaml"
 
 
@@ -74,6 +75,7 @@ def analyse(results: Path) -> Analysed:
 def synthetic_params(**changes: Any) -> Params:
     """The laptop preset with top-level sections replaced or, for dicts, updated."""
     raw = yaml.safe_load(LAPTOP.read_text())
+    raw["matrix"][0]["samples"] = BASE_SAMPLES
     for section, value in changes.items():
         raw[section] = {**raw[section], **value} if isinstance(value, dict) else value
     return validate(raw)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from habits.models.tokenizer import WORDS
+from habits.models.vocabulary import WORDS
 from habits.priming.language import BEHAVIORS, Draft, Trace, answer_tokens
 from habits.priming.teacher import RECIPES, Limits, TeacherError, write_trace
 from habits.tasks.countdown import Problem, expression_of, grade, moves

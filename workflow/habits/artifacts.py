@@ -73,7 +73,8 @@ def hash_path(path: Path) -> str:
     digest = hashlib.sha256()
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     for file in files:
-        if file.name.endswith("provenance.json"):
+        # Snakemake stamps the folders it makes, after our own stamp.
+        if file.name.endswith("provenance.json") or file.name == ".snakemake_timestamp":
             continue
         digest.update(str(file.relative_to(path)).encode())
         with file.open("rb") as handle:

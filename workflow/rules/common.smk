@@ -11,7 +11,7 @@ from snakemake.exceptions import WorkflowError
 
 try:
     PARAMS = None if workflow.is_main_process else workdir.handed_down()
-    PARAMS = PARAMS or validate(config, ", ".join(map(str, workflow.configfiles)) or "--config")
+    PARAMS = PARAMS or validate(config, ", ".join(map(os.path.relpath, workflow.configfiles)) or "--config")
 except ParamsError as error:
     raise WorkflowError(str(error)) from None
 

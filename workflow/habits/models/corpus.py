@@ -18,7 +18,7 @@ import functools
 import random
 from collections.abc import Callable
 
-from habits.models.tokenizer import BOS, EOS, LARGEST_NUMBER
+from habits.models.vocabulary import BOS, EOS, LARGEST_NUMBER
 from habits.params import BaseModelSpec, Countdown
 from habits.tasks.countdown import TEMPLATES, Move, Problem, Step, expression_of, moves, solutions
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from random import Random
 
-from habits.models.tokenizer import WORDS
+from habits.models.vocabulary import WORDS
 from habits.priming.language import Trace, response_of
 from habits.tasks.countdown import Problem, Solution, solutions
 

@@ -1,7 +1,8 @@
 """Sample evaluation problems from every saved checkpoint of a run.
 
 Reads ``checkpoints/step*/`` and one split of the problems; writes one rollouts parquet for the run.
-All runs see the same problems; sampling is seeded by ``rollouts.seed`` and the step.
+All runs see the same problems. Sampling is seeded by ``rollouts.seed``, the run and the step: two runs that
+start from the same model are sampled apart, or their agreement at step 0 would look like replication.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from habits.artifacts import ArtifactError, hash_path, read_parquet, stamp, write_parquet
+from habits.artifacts import ArtifactError, hash_json, hash_path, read_parquet, stamp, write_parquet
 from habits.models.policy import configure, load_policy
 from habits.params import Params, RunId
 from habits.progress import Progress
@@ -68,7 +69,8 @@ def _sample_checkpoint(
     settings, (_, line) = params.rollouts, params.run(run.path)
     policy, tokenizer = load_policy(checkpoint, params.runtime)
     model = policy.to(policy.dtype).eval().model
-    generator = torch.Generator().manual_seed(settings.seed * 1_000_003 + step_of(checkpoint))
+    seed = int(hash_json([settings.seed, run.path, step_of(checkpoint)])[:15], base=16)
+    generator = torch.Generator().manual_seed(seed)
     rows = [(problem, i) for problem in problems for i in range(samples)]
     frames = []
     for first in range(0, len(rows), settings.batch_size):

@@ -17,6 +17,7 @@ import random
 import shutil
 import time
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -155,17 +156,10 @@ class Trainer:
     def next_problems(self) -> list[Problem]:
         """This step's problems: passes over all training problems, each pass in its own order."""
         count, first = self.rl.prompts_per_step, (self.step - 1) * self.rl.prompts_per_step
-        size = len(self.problems)
-        return [self.problems[self.epoch_order(i // size)[i % size]] for i in range(first, first + count)]
-
-    def epoch_order(self, epoch: int) -> list[int]:
-        """Order of the problems in a pass; a function of seed and pass alone."""
-        if getattr(self, "_order", (None,))[0] != epoch:
-            order = random.Random(f"{self.run_id.seed}:{epoch}").sample(
-                range(len(self.problems)), len(self.problems)
-            )
-            self._order = (epoch, order)
-        return self._order[1]
+        size, seed = len(self.problems), self.run_id.seed
+        return [
+            self.problems[pass_order(size, seed, i // size)[i % size]] for i in range(first, first + count)
+        ]
 
     @torch.no_grad()
     def reference_logprob(self, graded: Graded) -> torch.Tensor:
@@ -332,6 +326,12 @@ class Trainer:
             )
             write_parquet(pd.DataFrame(self.metrics), temporary / "metrics.parquet")
             write_parquet(pd.DataFrame(self.timing), temporary / "timing.parquet")
+
+
+@lru_cache(maxsize=2)
+def pass_order(size: int, seed: int, number: int) -> list[int]:
+    """Order in which pass ``number`` visits the problems; a function of the seed and the pass alone."""
+    return random.Random(f"{seed}:{number}").sample(range(size), size)
 
 
 def spread(flat_N: torch.Tensor, mask_B_R: torch.Tensor) -> torch.Tensor:
