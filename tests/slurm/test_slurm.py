@@ -30,6 +30,11 @@ pytestmark = [
 ]
 
 
+def heed_ctrl_c() -> None:
+    """Undo what a shell does to its background processes, should the tests be one."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     pytest.importorskip(
@@ -84,6 +89,7 @@ class Workflow:
                 env=kept | {"PYTHONPATH": str(ROOT / "workflow")},
                 stdout=console,
                 stderr=subprocess.STDOUT,
+                preexec_fn=heed_ctrl_c,
             )
         return self.process
 
@@ -151,7 +157,8 @@ def rl_only(finished: Workflow, tmp_path: Path) -> Iterator[Workflow]:
     """A working directory that has all that RL reads."""
     for name in (".snakemake/metadata", "data", "results/base_model"):
         shutil.copytree(finished.folder / name, tmp_path / name)
-    with Workflow(finished.cluster, finished.settings, tmp_path) as workflow:
+    settings = Path(shutil.copy(finished.settings, tmp_path))
+    with Workflow(finished.cluster, settings, tmp_path) as workflow:
         yield workflow
     finished.cluster.clear()
 
@@ -193,7 +200,11 @@ def test_a_cancelled_job_is_told_and_a_rerun_resumes(rl_only: Workflow, finished
 def test_a_job_over_its_time_limit_is_told_and_resumes_by_itself(
     rl_only: Workflow, finished: Workflow
 ) -> None:
+    """With the settings it was submitted with: an edit since then would start RL afresh."""
     running = start_and_freeze(rl_only)
+    edited = yaml.safe_load(rl_only.settings.read_text())
+    edited["rl"]["learning_rate"] *= 2
+    rl_only.settings.write_text(yaml.safe_dump(edited))
     rl_only.cluster.ask("scontrol", "update", f"JobId={rl_only.rl_job()}", "EndTime=now")
     assert running.wait(timeout=300) == 0, rl_only.console.read_text()
     assert "SLURM status is: 'TIMEOUT'" in rl_only.console.read_text()
