@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from habits.params import Params, load
-from habits.priming.priming import read_problems
 from habits.tasks.countdown import Problem
 from habits.tasks.countdown.problems import write_problems
+from habits.tasks.countdown.table import read_problems
 
 LAPTOP = Path(__file__).parents[2] / "workflow" / "presets" / "laptop.yaml"
 

@@ -19,12 +19,12 @@ from habits.priming.priming import (
     PrimingError,
     make_traces,
     quality,
-    read_problems,
     write_priming,
 )
 from habits.priming.priming import _check as check_set
 from habits.priming.teacher import RECIPES
 from habits.tasks.countdown import Problem, grade
+from habits.tasks.countdown.table import read_problems
 
 Frames = dict[str, pd.DataFrame]
 

@@ -14,9 +14,10 @@ import pytest
 from habits.artifacts import hash_path
 from habits.params import Countdown, Params, load
 from habits.tasks.countdown import Problem, compute_score, sampling, solutions
-from habits.tasks.countdown.problems import problem_of, write_problems
+from habits.tasks.countdown.problems import write_problems
 from habits.tasks.countdown.reachable import Reachable, Rules
 from habits.tasks.countdown.sampling import SamplingError, requests, sample
+from habits.tasks.countdown.table import read_problems
 
 PRESETS = Path(__file__).parents[2] / "workflow" / "presets"
 SPLITS = ("train", "validation", "test")
@@ -175,8 +176,9 @@ def test_rows_follow_verls_schema_and_are_paid(laptop: Params, written: Path) ->
         frame = pd.read_parquet(written / f"{split}.parquet")
         columns = ["data_source", "prompt", "ability", "reward_model", "extra_info"]
         assert (list(frame.columns), len(frame)) == (columns, rows)
-        for index, row in frame.iterrows():
-            problem, info = problem_of(row), row["extra_info"]
+        problems = read_problems(written / f"{split}.parquet")
+        for (index, row), problem in zip(frame.iterrows(), problems, strict=True):
+            info = row["extra_info"]
             assert [info["split"], info["index"], info["problem_id"]] == [split, index, problem.key]
             assert row["prompt"][0]["role"] == "user"
             assert f"equals {problem.target}" in row["prompt"][0]["content"]

@@ -24,7 +24,7 @@ from habits.models.tokenizer import (
 )
 from habits.tasks.countdown import Problem, grade
 from habits.tasks.countdown.problems import write_problems
-from habits.tasks.countdown.table import problems_from
+from habits.tasks.countdown.table import read_problems
 
 LAPTOP = Path(__file__).parents[2] / "workflow" / "presets" / "laptop.yaml"
 SEARCH_WORDS = {"back", "restart", "goal", "need"}
@@ -48,7 +48,7 @@ def problems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def documents(model: str, problems: Path, count: int = 2000) -> list[str]:
     params = small_params()
-    known = problems_from(pd.read_parquet(problems / "train.parquet"))
+    known = read_problems(problems / "train.parquet")
     corpus = Corpus(params.models[model], params.countdown, known, search_document(params))
     rng = random.Random(0)
     return [corpus.document(rng) for _ in range(count)]
@@ -107,9 +107,7 @@ def test_one_attempt_documents_are_right_in_their_share_and_well_formed_always(p
 
 def test_the_corpus_shows_training_problems_only(problems: Path) -> None:
     held_out = {
-        p.key
-        for split in ("validation", "test")
-        for p in problems_from(pd.read_parquet(problems / f"{split}.parquet"))
+        p.key for split in ("validation", "test") for p in read_problems(problems / f"{split}.parquet")
     }
     for document in documents("plain", problems):
         if found := re.search(r"nums ([\d ]+) target (\d+) <think>", document):

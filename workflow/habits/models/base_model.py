@@ -16,7 +16,7 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedTokenizerBase, Qwen2Config, Qwen2ForCausalLM
 
-from habits.artifacts import hash_json, hash_path, read_parquet, stamp, write_parquet
+from habits.artifacts import hash_json, hash_path, stamp, write_parquet
 from habits.models import attention
 from habits.models.corpus import Corpus, SearchDocument
 from habits.models.optimization import Optimizers, load_state, save_state, scratch_folder, warmup_then_linear
@@ -26,7 +26,7 @@ from habits.params import BaseModelSpec, Params
 from habits.priming.teacher import RECIPES, Limits, write_trace
 from habits.progress import Progress
 from habits.tasks.countdown import Problem
-from habits.tasks.countdown.table import problems_from
+from habits.tasks.countdown.table import read_problems
 
 WARMUP_STEPS = 50
 SAVE_EVERY = 200
@@ -41,7 +41,7 @@ def train_base_model(params: Params, model: str, problems: Path, out: Path) -> N
     tokenizer = build_tokenizer()
     policy = Policy(new_model(spec, tokenizer), choose_dtype(params.runtime))
     policy.to(choose_device(params.runtime))
-    corpus = Corpus(spec, params.countdown, problems_from(read_parquet(train)), search_document(params))
+    corpus = Corpus(spec, params.countdown, read_problems(train), search_document(params))
     settings = {
         "model": spec.model_dump(),
         "teacher": params.priming.model_dump(),

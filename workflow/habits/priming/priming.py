@@ -22,12 +22,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from habits.artifacts import ArtifactError, read_parquet, replacing, stamp
+from habits.artifacts import ArtifactError, replacing, stamp
 from habits.params import Params, ParamsError
 from habits.priming.controls import count_tokens, direct_solution, dotted_thought, empty_thought
 from habits.priming.language import BEHAVIORS, Trace
 from habits.priming.teacher import RECIPES, Ending, Limits, write_trace
 from habits.tasks.countdown import TEMPLATES, Problem, PromptTemplate, grade
+from habits.tasks.countdown.table import read_problems
 
 PARENTS: dict[str, str] = {
     "negative_only": "backtracking_verification",
@@ -186,15 +187,6 @@ class Writer:
 
     def _rng(self, purpose: str, index: int) -> Random:
         return Random(f"{self.seed}/{purpose}/{index}")
-
-
-def read_problems(source: Path) -> list[Problem]:
-    """The problems of a split's parquet, in file order."""
-    frame = read_parquet(source, ["reward_model"])
-    truths = [row["ground_truth"] for row in frame["reward_model"]]
-    if not truths:
-        raise ArtifactError(f"{source} holds no problems; make it again with `habits problems`")
-    return [Problem(tuple(int(n) for n in t["numbers"]), int(t["target"])) for t in truths]
 
 
 def prompt_template(params: Params) -> PromptTemplate:

@@ -12,12 +12,12 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from habits.artifacts import ArtifactError, hash_json, hash_path, read_parquet, stamp, write_parquet
+from habits.artifacts import ArtifactError, hash_json, hash_path, stamp, write_parquet
 from habits.models.policy import configure, load_policy
 from habits.params import Params, RunId
 from habits.progress import Progress
 from habits.tasks.countdown import Problem
-from habits.tasks.countdown.table import problems_from
+from habits.tasks.countdown.table import read_problems
 from habits.training.roll_out import records, roll_out
 
 
@@ -27,7 +27,7 @@ def sample_rollouts(params: Params, run: str, rl: Path, problems: Path, out: Pat
     settings = params.rollouts
     configure(params.runtime, settings.seed)
     split = problems / f"{settings.split}.parquet"
-    chosen = evaluation_problems(problems_from(read_parquet(split)), settings.problems, split)
+    chosen = evaluation_problems(read_problems(split), settings.problems, split)
     checkpoints = sorted(rl.glob("checkpoints/step*"), key=step_of)
     if not checkpoints:
         raise ArtifactError(f"{rl} holds no checkpoints; run `snakemake --cores all {rl}`")

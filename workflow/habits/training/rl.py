@@ -26,7 +26,7 @@ import torch
 from torch import nn
 from transformers import PreTrainedTokenizerBase
 
-from habits.artifacts import hash_json, hash_path, read_parquet, replacing, stamp, write_parquet
+from habits.artifacts import hash_json, hash_path, replacing, stamp, write_parquet
 from habits.models.optimization import DivergedError, Optimizers, load_state, save_state, scratch_folder
 from habits.models.policy import (
     Policy,
@@ -40,7 +40,7 @@ from habits.models.policy import (
 from habits.params import Params, Reward, Rl, RunId
 from habits.progress import Progress
 from habits.tasks.countdown import Problem
-from habits.tasks.countdown.table import problems_from
+from habits.tasks.countdown.table import read_problems
 from habits.training import objective
 from habits.training.roll_out import Graded, records, roll_out
 
@@ -70,7 +70,7 @@ def run_rl(params: Params, run: str, start: Path, problems: Path, out: Path) -> 
         micro_batch_tokens=params.runtime.micro_batch_tokens,
         policy=policy,
         tokenizer=tokenizer,
-        problems=problems_from(read_parquet(train)),
+        problems=read_problems(train),
         scratch=scratch_folder(out),
         settings=key,
     )

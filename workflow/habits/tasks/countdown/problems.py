@@ -44,12 +44,6 @@ def write_problems(params: Params, out: Path) -> None:
         stamp(path, settings={"countdown": settings.model_dump(mode="json")}, parents=[], seed=settings.seed)
 
 
-def problem_of(row: Any) -> Problem:
-    """The problem of a row of the parquet (a mapping, a pandas Series or a named tuple's dict)."""
-    truth = row["reward_model"]["ground_truth"]
-    return Problem(tuple(int(n) for n in truth["numbers"]), int(truth["target"]))
-
-
 def _rows(problems: list[Problem], split: str, settings: Countdown) -> Iterator[dict[str, Any]]:
     for index, problem in enumerate(problems):
         hardness = difficulty(problem, settings.integer_only, settings.max_intermediate)
