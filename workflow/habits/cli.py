@@ -78,12 +78,42 @@ def base_model(*, model: str, problems: File, out: File, common: Common = COMMON
 
 
 @app.command
-def priming(*, priming: str, seed: int, problems: File, out: File, common: Common = COMMON) -> None:
-    """Write the traces of a priming set or control."""
+def teaching(
+    *, name: Annotated[str, Parameter(name="--set")], problems: File, out: File, common: Common = COMMON
+) -> None:
+    """Ask an LLM teacher for the demonstrations of a set. Spends money: `habits plan` says how much.
+
+    Args:
+        name: a behavior set, negative_control or negative_only.
+    """
+    with step(common) as params:
+        from habits.priming.teaching import write_teaching
+
+        write_teaching(params, name, problems, out)
+
+
+@app.command
+def priming(
+    *, priming: str, seed: int, problems: File, teaching: File, out: File, common: Common = COMMON
+) -> None:
+    """Write the traces of a priming set or control.
+
+    Args:
+        teaching: folder with the demonstrations of an LLM teacher; the symbolic one needs none.
+    """
     with step(common) as params:
         from habits.priming.priming import write_priming
 
-        write_priming(params, priming, seed, problems, out)
+        write_priming(params, priming, seed, problems, teaching, out)
+
+
+@app.command
+def quality(*, priming: File, teaching: File, out: File, common: Common = COMMON) -> None:
+    """Sum up every priming set: verdicts, lengths, behaviors asked for and found."""
+    with step(common) as params:
+        from habits.behaviors.quality import write_quality
+
+        write_quality(params, priming, teaching, out)
 
 
 @app.command

@@ -1,0 +1,48 @@
+"""The priming sets: their names, what each is derived from, and the prompt template that all share.
+
+Reads and writes no files.
+"""
+
+from __future__ import annotations
+
+from habits.params import Params, ParamsError
+from habits.priming.teacher import RECIPES
+from habits.tasks.countdown import TEMPLATES, PromptTemplate
+
+PARENTS: dict[str, str] = {
+    "negative_only": "backtracking_verification",
+    "negative_only_give_up": "backtracking_verification",
+    "empty_cot": "all_strategies",
+    "length_matched_empty_cot": "all_strategies",
+}
+NEGATIVE = ("negative_only", "negative_only_give_up")
+EMPTY = ("empty_cot", "length_matched_empty_cot")
+SETS = (*RECIPES, "negative_control", *EMPTY, *NEGATIVE)
+
+# With an LLM teacher: the sets that have instructions, and the demonstrations that the other sets use. Both
+# negative sets pick wrong ones from demonstrations of their parent's kind, of which many have to be asked for.
+INSTRUCTED = (*RECIPES, "negative_control")
+INSTRUCTIONS = {**{name: name for name in INSTRUCTED}, "negative_only": "backtracking_verification"}
+SYMBOLIC = "symbolic"
+
+
+def demonstrations_for(priming: str) -> str:
+    """The set of demonstrations (one of ``INSTRUCTIONS``) that a priming set is made from."""
+    if priming in NEGATIVE:
+        return "negative_only"
+    return PARENTS.get(priming, priming)
+
+
+def prompt_template(params: Params) -> PromptTemplate:
+    """The one prompt template that all models of the params share."""
+    names = sorted({spec.prompt_template for spec in params.models.values()})
+    if len(names) != 1:
+        raise ParamsError(
+            f"params.yaml: models.*.prompt_template differ ({', '.join(names)}); priming sets are shared "
+            "by all models, so give every model the same prompt_template"
+        )
+    if names[0] not in TEMPLATES:
+        raise ParamsError(
+            f"params.yaml: models.*.prompt_template is {names[0]!r}; choose one of: {', '.join(TEMPLATES)}"
+        )
+    return TEMPLATES[names[0]]
