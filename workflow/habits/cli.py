@@ -21,6 +21,7 @@ from habits.params import Params, ParamsError, load, schema_text
 
 PACKAGE = Path(__file__).parent
 PRESETS = PACKAGE.parent / "presets"
+PROBLEMS = Path("data/problems/countdown")
 SCHEMA = PACKAGE.parent / "schemas" / "params.schema.json"
 
 app = App(
@@ -193,6 +194,30 @@ def report(*, results: File, data: File, out: File, common: Common = COMMON) -> 
         from habits.report.report import write_report
 
         write_report(params, results, data, out)
+
+
+@app.command
+def plan(*, problems: Path = PROBLEMS, json: bool = False, common: Common = COMMON) -> None:
+    """Say what language models will be asked in this run, and what it costs, before anything is asked.
+
+    Args:
+        problems: the problems folder; they are drawn for the occasion where it is not there yet.
+        json: JSON instead of a table.
+    """
+    with step(common) as params:
+        from datetime import date
+
+        from habits.llm.plan import plan_errands
+        from habits.llm.store import ReplyStore
+        from habits.priming.teaching import teaching_errands
+        from habits.tasks.countdown.sampling import sample
+        from habits.tasks.countdown.table import read_problems
+
+        source = problems / "train.parquet"
+        train = read_problems(source) if source.exists() else sample(params.countdown)["train"]
+        with ReplyStore() as store:
+            bill = plan_errands(params.llm, teaching_errands(params, train), store, date.today())
+        print(bill.to_json() if json else bill.to_text(), end="")
 
 
 @app.command

@@ -18,6 +18,7 @@ from pydantic import Field, ValidationError, model_validator
 from habits.llm_params import Llm as Llm
 from habits.llm_params import LlmModel as LlmModel
 from habits.llm_params import Price as Price
+from habits.llm_params import Teaching
 from habits.mistakes import ExplainedError, explain
 from habits.mistakes import ParamsError as ParamsError
 from habits.section import Name, Positive, Rate, Section, Share, Weight
@@ -243,6 +244,7 @@ class Params(Section):
     countdown: Countdown
     reward: Reward
     models: dict[Name, BaseModelSpec] = Field(min_length=1)
+    teaching: Teaching
     priming: PrimingSpec
     sft: Sft
     rl: Rl

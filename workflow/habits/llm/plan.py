@@ -13,10 +13,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
+from pathlib import Path
 
+from habits.llm.errands import Errand
 from habits.llm.prices import cost, worst_case
 from habits.llm.requests import Reply, Request, Usage
-from habits.llm.store import ReplyStore
+from habits.llm.store import ReplyStore, read_segment
 from habits.params import Llm, LlmModel
 from habits.progress import clock
 
@@ -27,27 +29,6 @@ LATENCY = 1.0  # seconds before its first token
 BATCH_HOURS = 24  # within which vendors answer a batch; most are done in one
 _PIECE = re.compile(r"[A-Za-z']+|[0-9]{1,3}|[^\sA-Za-z0-9']|\n")
 LETTERS = 9  # of a word in one token
-
-
-@dataclass(frozen=True)
-class Errand:
-    """Requests that a step of the workflow will make.
-
-    Attributes:
-        rule: the rule that asks.
-        subject: the set or run it asks for.
-        model: name of the model in ``llm.models``.
-        requests: all of them or, when ``calls`` is larger, examples of what cannot be written yet.
-        calls: how many.
-        reply_tokens: expected length of a reply, where none are stored.
-    """
-
-    rule: str
-    subject: str
-    model: str
-    requests: Sequence[Request]
-    calls: int
-    reply_tokens: float
 
 
 @dataclass(frozen=True)
@@ -115,14 +96,13 @@ class Plan:
         return "\n".join([*_table(self), "", *_verdict(self), *self.notes]) + "\n"
 
 
-def plan(llm: Llm, errands: Sequence[Errand], store: ReplyStore, spent_usd: float, today: date) -> Plan:
+def plan_errands(llm: Llm, errands: Sequence[Errand], store: ReplyStore, today: date) -> Plan:
     """The bill of ``errands``. A request that several of them make is billed to the first.
 
     Args:
         llm: the settings: models, prices, budget.
         errands: what will be asked.
         store: the replies that are paid for.
-        spent_usd: what they cost.
         today: decides which prices are old.
     """
     billed: set[str] = set()
@@ -130,7 +110,7 @@ def plan(llm: Llm, errands: Sequence[Errand], store: ReplyStore, spent_usd: floa
     for errand in errands:
         lines.append(_line(llm, errand, store, billed))
         billed |= {request.key for request in errand.requests}
-    return Plan(tuple(lines), spent_usd, llm.budget_usd, tuple(_notes(llm, lines, today)))
+    return Plan(tuple(lines), spent(store.folder), llm.budget_usd, tuple(_notes(llm, lines, today)))
 
 
 def estimated_tokens(text: str) -> int:
@@ -209,7 +189,18 @@ def _cache_savings(entry: LlmModel, requests: Sequence[Request], calls: int) -> 
     return max(cost(entry.price, Usage(input=block * calls), batch=False) - once - reads, 0.0)
 
 
-HEAD = ("rule", "for", "model", "calls", "stored", "tokens in", "tokens out", "at once", "in batches", "cache")
+HEAD = (
+    "rule",
+    "for",
+    "model",
+    "calls",
+    "stored",
+    "tokens in",
+    "tokens out",
+    "at once",
+    "in batches",
+    "cache",
+)
 
 
 def _table(plan: Plan) -> list[str]:
@@ -261,7 +252,9 @@ def _verdict(plan: Plan) -> list[str]:
     left = plan.budget_usd - plan.spent_usd
     fits = "fits" if plan.usd <= left else "does NOT fit"
     seconds = sum(line.seconds or 0.0 for line in plan.lines)
-    times = [f"{clock(seconds)} for what is asked at once, if the vendor's rate limit allows"] if seconds else []
+    times = (
+        [f"{clock(seconds)} for what is asked at once, if the vendor's rate limit allows"] if seconds else []
+    )
     if any(line.seconds is None and line.calls > line.stored for line in plan.lines):
         times.append(f"what goes in batches is back within {BATCH_HOURS} h, mostly within one")
     return [
@@ -276,13 +269,24 @@ def _notes(llm: Llm, lines: Sequence[Line], today: date) -> Iterator[str]:
         price = llm.models[name].price
         old = f"; {(today - price.as_of).days} days old, check it" if (today - price.as_of).days > OLD else ""
         yield (
-            f"Price of {name} ({llm.models[name].model}): ${price.input:g} in, ${price.output:g} out a million "
-            f"tokens, {price.batch_discount:.0%} off in batches; list of {price.as_of}{old}."
+            f"Price of {name} ({llm.models[name].model}) per million tokens: ${price.input:g} in, "
+            f"${price.output:g} out, {price.batch_discount:.0%} off in batches; list of {price.as_of}{old}."
         )
-    yield "Tokens in are estimated from the prompts' words; tokens out are expected ones, * as in stored replies."
+    yield (
+        "Tokens in are counted roughly, by words; tokens out are expected, or (*) a mean of stored replies."
+    )
     if any(line.cache_usd for line in lines):
         yield "cache: what prompt caching takes off the price at once at most; the totals do not count on it."
 
 
 def _dollars(amount: float) -> str:
     return f"${amount:,.2f}"
+
+
+def spent(folder: Path) -> float:
+    """Dollars that the replies stored in a folder cost."""
+    payments: dict[str, float] = {}
+    for path in folder.glob("*.parquet"):
+        for row in read_segment(path, ["payment", "usd"]).to_pylist():
+            payments[row["payment"]] = row["usd"]
+    return sum(payments.values())

@@ -4,9 +4,10 @@ Reads ``data/problems/countdown/train.parquet`` (never the evaluation splits) or
 ``data/teaching/{set}.parquet`` (``habits.priming.taught``); writes
 ``data/priming/{priming}/seed{seed}.parquet``, one trace a row, in the schema of ``habits.priming.traces``.
 
-The symbolic teacher: all sets of a seed stand on the same sequence of problems: the training problems in an order that the
-seed decides, leaving out the few on which some set can't be written. Trace i of every set therefore
-has the same problem, and derived sets (negative ones, controls) name trace i of their parent set.
+All sets of a seed of the symbolic teacher stand on the same sequence of problems: the training problems
+in an order that the seed decides, leaving out the few on which some set can't be written. Trace i of
+every set therefore has the same problem, and derived sets (negative ones, controls) name trace i of
+their parent set.
 """
 
 from __future__ import annotations
@@ -37,9 +38,7 @@ class PrimingError(RuntimeError):
     """A priming set came out other than its name promises; the message says how."""
 
 
-def write_priming(
-    params: Params, priming: str, seed: int, problems: Path, teaching: Path, out: Path
-) -> None:
+def write_priming(params: Params, priming: str, seed: int, problems: Path, teaching: Path, out: Path) -> None:
     """Write the traces of one priming set and seed to ``out``.
 
     Args:

@@ -19,8 +19,8 @@ NEGATIVE = ("negative_only", "negative_only_give_up")
 EMPTY = ("empty_cot", "length_matched_empty_cot")
 SETS = (*RECIPES, "negative_control", *EMPTY, *NEGATIVE)
 
-# With an LLM teacher: the sets that have instructions, and the demonstrations that the other sets use. Both
-# negative sets pick wrong ones from demonstrations of their parent's kind, of which many have to be asked for.
+# With an LLM teacher: the sets that have instructions, and whose instructions each set of demonstrations has.
+# Both negative sets pick what ended wrong from demonstrations of their parent's kind, of which it takes many.
 INSTRUCTED = (*RECIPES, "negative_control")
 INSTRUCTIONS = {**{name: name for name in INSTRUCTED}, "negative_only": "backtracking_verification"}
 SYMBOLIC = "symbolic"

@@ -90,12 +90,12 @@ def _shortage(params: Params, priming: str, frame: pd.DataFrame, source: Path) -
     """What is there instead of enough demonstrations, and the key that brings more."""
     wanted, found = params.priming.traces, int(_suited(frame, priming).sum())
     counts = frame["status"].value_counts()
-    kinds = [f"{count} {status.replace('_', ' ')}" for status, count in counts.items() if status != "ok"]
+    kinds = [f"{count} {str(status).replace('_', ' ')}" for status, count in counts.items() if status != "ok"]
     key = "requests_per_trace"
     if priming in NEGATIVE:
         key = "requests_per_wrong_trace"
         endings = frame.loc[frame["status"] == "ok", "ending"].value_counts()
-        kinds += [f"{count} ended as {ending.replace('_', ' ')}" for ending, count in endings.items()]
+        kinds += [f"{count} ended as {str(ending).replace('_', ' ')}" for ending, count in endings.items()]
     advice = f"look at status and reason in {source}"
     if found:
         enough = math.ceil(105 * len(frame) / found) / 100  # the share found so far, and a little more

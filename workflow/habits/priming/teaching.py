@@ -24,11 +24,12 @@ import pyarrow.parquet as pq
 
 from habits.artifacts import replacing, stamp
 from habits.llm.client import ask
+from habits.llm.errands import Errand
 from habits.llm.requests import Answer, Request
 from habits.params import Params, ParamsError
 from habits.priming.demonstrations import Demonstration, read_answer
 from habits.priming.instructions import VERSION, message, system_prompt
-from habits.priming.sets import INSTRUCTED, INSTRUCTIONS, SYMBOLIC, prompt_template
+from habits.priming.sets import INSTRUCTED, INSTRUCTIONS, SYMBOLIC, demonstrations_for, prompt_template
 from habits.tasks.countdown import Problem
 from habits.tasks.countdown.table import read_problems
 
@@ -56,6 +57,12 @@ SCHEMA = pa.schema(
         ("foreign_words", pa.list_(pa.string())),
     ]
 )
+
+
+# Tokens of a reply before any is stored: the symbolic teacher's mean in the trace language; in English what
+# the paper's models wrote after training on such demonstrations (200 to 600 tokens, by set and tokenizer).
+REPLY_TOKENS = {"short": 70, "paper_base": 350}
+DIRECT_TOKENS = {"short": 40, "paper_base": 80}  # of negative_control
 
 
 class TeachingError(RuntimeError):
@@ -120,6 +127,23 @@ def teaching_requests(params: Params, name: str, problems: Sequence[Problem]) ->
     return requests
 
 
+def teaching_errands(params: Params, problems: Sequence[Problem]) -> list[Errand]:
+    """What the teacher will be asked for the priming sets of the matrix; nothing if it is symbolic."""
+    if params.teacher == SYMBOLIC:
+        return []
+    template = prompt_template(params).name
+    primed = [run.priming for run in params.runs if run.priming != "none"]
+    needed = {demonstrations_for(name) for name in primed}
+    # A set that shares another one's requests makes that one too.
+    needed |= {INSTRUCTIONS[name] for name in needed}
+    errands = []
+    for name in (name for name in INSTRUCTIONS if name in needed):
+        requests = teaching_requests(params, name, problems_of(params, name, problems))
+        tokens = (DIRECT_TOKENS if name == "negative_control" else REPLY_TOKENS)[template]
+        errands.append(Errand("teaching", name, params.teacher, requests, len(requests), tokens))
+    return errands
+
+
 def labelled(
     params: Params, name: str, problems: Sequence[Problem], answers: Sequence[Answer]
 ) -> pd.DataFrame:
@@ -140,7 +164,7 @@ def summary(frame: pd.DataFrame) -> str:
     usable = frame[frame["status"] == "ok"]
     right = (usable["verdict"] == "correct").mean() if len(usable) else 0.0
     counts = frame["status"].value_counts()
-    rest = "".join(f", {n} {name.replace('_', ' ')}" for name, n in counts.items() if name != "ok")
+    rest = "".join(f", {n} {str(name).replace('_', ' ')}" for name, n in counts.items() if name != "ok")
     return f"{len(frame)} replies: {len(usable)} usable ({right:.1%} right){rest}"
 
 

@@ -5,7 +5,7 @@ Reads and writes no files.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import pandas as pd
@@ -120,7 +120,7 @@ def row(
         "stop_reason": trace.stop_reason,
         "parents": [reply] if reply else derived,
         "planted": planted and [{"behavior": b, "count": count} for b, count in planted.items()],
-        "spans": None if spans is None else [{"behavior": s.behavior, "start": s.start, "end": s.end} for s in spans],
+        "spans": None if spans is None else [asdict(span) for span in spans],
         "messages": [
             {"role": "user", "content": prompt},
             {"role": "assistant", "content": trace.response},

@@ -18,7 +18,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from habits.progress import clock
-from habits.report.labels import BEHAVIORS, REASONS, algorithm_name, metric_name, priming_name, words
+from habits.report.labels import (
+    BEHAVIORS,
+    REASONS,
+    STATUSES,
+    algorithm_name,
+    metric_name,
+    priming_name,
+    words,
+)
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("theme.js", "site.js", "rollouts.js")
@@ -72,6 +80,7 @@ def environment() -> Environment:
         "pages": PAGES,
         "behaviors": BEHAVIORS,
         "reasons": REASONS,
+        "statuses": STATUSES,
         "inline": inline,
         "policy": policy([inline[name] for name in SCRIPTS]),
     }
