@@ -17,7 +17,7 @@ from habits.tasks.countdown import Problem
 
 VERSION = "v1"
 FOLDER = Path(__file__).parents[2] / "prompts" / "teaching" / VERSION
-TOKENS_A_WORD = 3  # of reasoning in English, half of it calculation; leaves room for the answer
+TOKENS_A_WORD = 2  # of reasoning in English, half of it calculation: 1.4 and room for the answer
 
 
 def system_prompt(params: Params, name: str) -> str:

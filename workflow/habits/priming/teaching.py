@@ -81,7 +81,7 @@ def write_teaching(params: Params, name: str, problems: Path, out: Path) -> None
     shown = problems_of(params, name, read_problems(source))
     requests = teaching_requests(params, name, shown)
     answers = ask(params.llm, params.teacher, requests, rule="teaching")
-    _check_replies(name, answers, params.teaching.max_failed_rate)
+    check_replies(name, answers, params.teaching.max_failed_rate)
     frame = labelled(params, name, shown, answers)
     with replacing(out) as temporary:
         table = pa.Table.from_pandas(frame, SCHEMA, preserve_index=False)
@@ -198,11 +198,13 @@ def _row(
     }
 
 
-def _check_replies(name: str, answers: Sequence[Answer], tolerated: float) -> None:
+def check_replies(name: str, answers: Sequence[Answer], tolerated: float) -> None:
+    """Stop when more requests than tolerated got no reply; those that did are stored."""
     failed = [answer for answer in answers if answer.status == "error"]
     if len(failed) > tolerated * len(answers):
+        enough = math.ceil(10_000 * len(failed) / len(answers)) / 10_000
         raise TeachingError(
             f"teaching {name}: {len(failed)} of {len(answers)} requests got no reply; the first: "
             f"{failed[0].reason}. All others are stored: run again to ask for these alone, or raise "
-            f"teaching.max_failed_rate to {len(failed) / len(answers):.2g} or more to go on without them"
+            f"teaching.max_failed_rate to {enough:g} to go on without them"
         )

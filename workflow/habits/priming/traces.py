@@ -6,6 +6,7 @@ Reads and writes no files.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any
 
 import pandas as pd
@@ -47,7 +48,7 @@ class Quality:
         n: traces.
         verdicts: share of each verdict that occurs.
         mean_tokens: response tokens, without end-of-text token.
-        planted: mean planted instances per trace, by behavior.
+        planted: mean planted instances per trace, by behavior; empty where the teacher does not say.
     """
 
     n: int
@@ -63,14 +64,16 @@ class Quality:
     def __str__(self) -> str:
         verdicts = ", ".join(f"{share:.1%} {verdict}" for verdict, share in self.verdicts.items())
         planted = ", ".join(f"{behavior} {mean:.2f}" for behavior, mean in self.planted.items())
-        return f"{self.n} traces, {self.mean_tokens:.1f} tokens, {verdicts}; planted per trace: {planted}"
+        head = f"{self.n} traces, {self.mean_tokens:.1f} tokens, {verdicts}"
+        return f"{head}; planted per trace: {planted}" if planted else head
 
 
 def quality(frame: pd.DataFrame) -> Quality:
     """Summary of a traces frame (as made or as read back from parquet)."""
-    planted = dict.fromkeys(BEHAVIORS, 0)
-    for counts in frame["planted"]:
-        for entry in counts:
+    planted: dict[str, int] = {}
+    if not frame["planted"].isna().any():
+        planted = dict.fromkeys(BEHAVIORS, 0)
+        for entry in chain.from_iterable(frame["planted"]):
             planted[entry["behavior"]] += int(entry["count"])
     shares = frame["verdict"].value_counts(normalize=True).sort_index()
     return Quality(
