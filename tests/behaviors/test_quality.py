@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from taught_by_symbols import reply
 
 from habits.artifacts import ArtifactError, write_parquet
 from habits.behaviors.quality import asked_of, write_quality
@@ -18,6 +17,7 @@ from habits.priming.sets import SETS, demonstrations_for
 from habits.priming.teaching import labelled, problems_of, teaching_requests
 from habits.tasks.countdown.problems import write_problems
 from habits.tasks.countdown.table import read_problems
+from taught_by_symbols import reply
 
 SMOKE = Path(__file__).parents[2] / "workflow/presets/smoke.yaml"
 

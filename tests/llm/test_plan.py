@@ -14,12 +14,11 @@ import pytest
 import yaml
 
 from habits.cli import PRESETS
-from habits.llm.errands import Errand
-from habits.llm.plan import Plan, estimated_tokens, plan_errands
+from habits.llm.plan import Errand, Plan, estimated_tokens, plan_errands
 from habits.llm.requests import Reply, Request, Usage
 from habits.llm.store import Record, ReplyStore
 from habits.params import Llm, Params, load
-from habits.priming.teaching import teaching_errands
+from habits.priming.planning import teaching_errands
 from habits.tasks.countdown.sampling import sample
 
 TODAY = date(2026, 11, 21)

@@ -10,13 +10,13 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from prompts_in_use import with_template
-from taught_by_symbols import reply
 
 from habits.artifacts import ArtifactError, write_parquet
 from habits.llm.requests import Answer, Reply, Request, Usage
 from habits.params import Params, ParamsError
 from habits.priming.controls import count_tokens
 from habits.priming.demonstrations import STATUSES
+from habits.priming.planning import teaching_errands
 from habits.priming.priming import write_priming
 from habits.priming.sets import INSTRUCTIONS, NEGATIVE, PARENTS, SETS, demonstrations_for
 from habits.priming.taught import taught_traces
@@ -27,11 +27,11 @@ from habits.priming.teaching import (
     labelled,
     problems_of,
     summary,
-    teaching_errands,
     teaching_requests,
 )
 from habits.priming.traces import SCHEMA as TRACES
 from habits.tasks.countdown import Problem, grade
+from taught_by_symbols import reply
 
 
 def with_teaching(params: Params, **values: float) -> Params:

@@ -209,7 +209,7 @@ def plan(*, problems: Path = PROBLEMS, json: bool = False, common: Common = COMM
 
         from habits.llm.plan import plan_errands
         from habits.llm.store import ReplyStore
-        from habits.priming.teaching import teaching_errands
+        from habits.priming.planning import teaching_errands
         from habits.tasks.countdown.sampling import sample
         from habits.tasks.countdown.table import read_problems
 

@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 
-from habits.llm.errands import Errand
 from habits.llm.prices import cost, worst_case
 from habits.llm.requests import Reply, Request, Usage
 from habits.llm.store import ReplyStore, read_segment
@@ -29,6 +28,27 @@ LATENCY = 1.0  # seconds before its first token
 BATCH_HOURS = 24  # within which vendors answer a batch; most are done in one
 _PIECE = re.compile(r"[A-Za-z']+|[0-9]{1,3}|[^\sA-Za-z0-9']|\n")
 LETTERS = 9  # of a word in one token
+
+
+@dataclass(frozen=True)
+class Errand:
+    """Requests that a step of the workflow will make.
+
+    Attributes:
+        rule: the rule that asks.
+        subject: the set or run it asks for.
+        model: name of the model in ``llm.models``.
+        requests: all of them or, when ``calls`` is larger, examples of what cannot be written yet.
+        calls: how many.
+        reply_tokens: expected length of a reply, where none are stored.
+    """
+
+    rule: str
+    subject: str
+    model: str
+    requests: Sequence[Request]
+    calls: int
+    reply_tokens: float
 
 
 @dataclass(frozen=True)
@@ -226,7 +246,7 @@ def _cells(line: Line) -> tuple[str, ...]:
         f"{line.output_tokens:,}" + ("*" if line.measured else " "),
         _dollars(line.sync_usd),
         "-" if line.batch_usd is None else _dollars(line.batch_usd),
-        f"-{_dollars(line.cache_usd)}" if line.cache_usd else "-",
+        _saved(line.cache_usd),
     )
 
 
@@ -242,7 +262,7 @@ def _total(lines: Sequence[Line]) -> tuple[str, ...]:
         f"{sum(line.output_tokens for line in lines):,} ",
         _dollars(sum(line.sync_usd for line in lines)),
         _dollars(in_batches),
-        f"-{_dollars(sum(line.cache_usd for line in lines))}",
+        _saved(sum(line.cache_usd for line in lines)),
     )
 
 
@@ -277,6 +297,10 @@ def _notes(llm: Llm, lines: Sequence[Line], today: date) -> Iterator[str]:
     )
     if any(line.cache_usd for line in lines):
         yield "cache: what prompt caching takes off the price at once at most; the totals do not count on it."
+
+
+def _saved(amount: float) -> str:
+    return f"-{_dollars(amount)}" if amount else "-"
 
 
 def _dollars(amount: float) -> str:

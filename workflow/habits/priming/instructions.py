@@ -12,7 +12,8 @@ from string import Template
 
 from habits.models.vocabulary import LARGEST_NUMBER
 from habits.params import Params
-from habits.priming.sets import INSTRUCTIONS, prompt_template
+from habits.priming.sets import INSTRUCTIONS
+from habits.priming.traces import prompt_template
 from habits.tasks.countdown import Problem
 
 VERSION = "v1"

@@ -26,10 +26,10 @@ from habits.artifacts import ArtifactError, replacing, stamp
 from habits.params import Params, ParamsError
 from habits.priming.controls import direct_solution, dotted_thought, empty_thought
 from habits.priming.language import Trace
-from habits.priming.sets import EMPTY, NEGATIVE, PARENTS, SETS, SYMBOLIC, demonstrations_for, prompt_template
+from habits.priming.sets import EMPTY, NEGATIVE, PARENTS, SETS, SYMBOLIC, demonstrations_for
 from habits.priming.taught import taught_traces
 from habits.priming.teacher import RECIPES, Ending, Limits, write_trace
-from habits.priming.traces import SCHEMA, quality, row
+from habits.priming.traces import SCHEMA, prompt_template, quality, row
 from habits.tasks.countdown import Problem
 from habits.tasks.countdown.table import read_problems
 

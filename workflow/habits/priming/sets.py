@@ -1,13 +1,11 @@
-"""The priming sets: their names, what each is derived from, and the prompt template that all share.
+"""The priming sets: their names, what each is derived from, and which demonstrations it is made of.
 
 Reads and writes no files.
 """
 
 from __future__ import annotations
 
-from habits.params import Params, ParamsError
 from habits.priming.teacher import RECIPES
-from habits.tasks.countdown import TEMPLATES, PromptTemplate
 
 PARENTS: dict[str, str] = {
     "negative_only": "backtracking_verification",
@@ -31,18 +29,3 @@ def demonstrations_for(priming: str) -> str:
     if priming in NEGATIVE:
         return "negative_only"
     return PARENTS.get(priming, priming)
-
-
-def prompt_template(params: Params) -> PromptTemplate:
-    """The one prompt template that all models of the params share."""
-    names = sorted({spec.prompt_template for spec in params.models.values()})
-    if len(names) != 1:
-        raise ParamsError(
-            f"params.yaml: models.*.prompt_template differ ({', '.join(names)}); priming sets are shared "
-            "by all models, so give every model the same prompt_template"
-        )
-    if names[0] not in TEMPLATES:
-        raise ParamsError(
-            f"params.yaml: models.*.prompt_template is {names[0]!r}; choose one of: {', '.join(TEMPLATES)}"
-        )
-    return TEMPLATES[names[0]]

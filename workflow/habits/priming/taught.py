@@ -25,8 +25,8 @@ from habits.artifacts import ArtifactError, read_parquet
 from habits.params import Params
 from habits.priming.controls import dotted_thought, empty_thought
 from habits.priming.language import Trace
-from habits.priming.sets import EMPTY, NEGATIVE, prompt_template
-from habits.priming.traces import SCHEMA, row
+from habits.priming.sets import EMPTY, NEGATIVE
+from habits.priming.traces import SCHEMA, prompt_template, row
 from habits.tasks.countdown import Problem
 
 COLUMNS = ["request", "numbers", "target", "status", "response", "verdict", "ending"]

@@ -24,12 +24,12 @@ import pyarrow.parquet as pq
 
 from habits.artifacts import replacing, stamp
 from habits.llm.client import ask
-from habits.llm.errands import Errand
 from habits.llm.requests import Answer, Request
 from habits.params import Params, ParamsError
 from habits.priming.demonstrations import Demonstration, read_answer
 from habits.priming.instructions import VERSION, message, system_prompt
-from habits.priming.sets import INSTRUCTED, INSTRUCTIONS, SYMBOLIC, demonstrations_for, prompt_template
+from habits.priming.sets import INSTRUCTED, INSTRUCTIONS, SYMBOLIC
+from habits.priming.traces import prompt_template
 from habits.tasks.countdown import Problem
 from habits.tasks.countdown.table import read_problems
 
@@ -57,12 +57,6 @@ SCHEMA = pa.schema(
         ("foreign_words", pa.list_(pa.string())),
     ]
 )
-
-
-# Tokens of a reply before any is stored: the symbolic teacher's mean in the trace language; in English what
-# the paper's models wrote after training on such demonstrations (200 to 600 tokens, by set and tokenizer).
-REPLY_TOKENS = {"short": 70, "paper_base": 350}
-DIRECT_TOKENS = {"short": 40, "paper_base": 80}  # of negative_control
 
 
 class TeachingError(RuntimeError):
@@ -125,23 +119,6 @@ def teaching_requests(params: Params, name: str, problems: Sequence[Problem]) ->
         )
         times[problem] += 1
     return requests
-
-
-def teaching_errands(params: Params, problems: Sequence[Problem]) -> list[Errand]:
-    """What the teacher will be asked for the priming sets of the matrix; nothing if it is symbolic."""
-    if params.teacher == SYMBOLIC:
-        return []
-    template = prompt_template(params).name
-    primed = [run.priming for run in params.runs if run.priming != "none"]
-    needed = {demonstrations_for(name) for name in primed}
-    # A set that shares another one's requests makes that one too.
-    needed |= {INSTRUCTIONS[name] for name in needed}
-    errands = []
-    for name in (name for name in INSTRUCTIONS if name in needed):
-        requests = teaching_requests(params, name, problems_of(params, name, problems))
-        tokens = (DIRECT_TOKENS if name == "negative_control" else REPLY_TOKENS)[template]
-        errands.append(Errand("teaching", name, params.teacher, requests, len(requests), tokens))
-    return errands
 
 
 def labelled(

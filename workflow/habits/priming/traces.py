@@ -1,4 +1,4 @@
-"""Traces as rows of a parquet, whoever taught them: schema, names, summary.
+"""Traces as rows of a parquet, whoever taught them: prompt template, schema, names, summary.
 
 Reads and writes no files.
 """
@@ -12,10 +12,11 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
+from habits.params import Params, ParamsError
 from habits.priming.controls import count_tokens
 from habits.priming.language import BEHAVIORS, Trace
 from habits.priming.sets import PARENTS, SYMBOLIC
-from habits.tasks.countdown import PromptTemplate, grade
+from habits.tasks.countdown import TEMPLATES, PromptTemplate, grade
 
 SPAN = pa.struct([("behavior", pa.string()), ("start", pa.int64()), ("end", pa.int64())])
 SCHEMA = pa.schema(
@@ -38,6 +39,21 @@ SCHEMA = pa.schema(
         ("messages", pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))),
     ]
 )
+
+
+def prompt_template(params: Params) -> PromptTemplate:
+    """The one prompt template that all models of the params share."""
+    names = sorted({spec.prompt_template for spec in params.models.values()})
+    if len(names) != 1:
+        raise ParamsError(
+            f"params.yaml: models.*.prompt_template differ ({', '.join(names)}); priming sets are shared "
+            "by all models, so give every model the same prompt_template"
+        )
+    if names[0] not in TEMPLATES:
+        raise ParamsError(
+            f"params.yaml: models.*.prompt_template is {names[0]!r}; choose one of: {', '.join(TEMPLATES)}"
+        )
+    return TEMPLATES[names[0]]
 
 
 @dataclass(frozen=True)
