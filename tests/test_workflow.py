@@ -123,7 +123,8 @@ def test_rules_keep_one_form() -> None:
         assert re.findall(r"^rule (\w+):", text, flags=re.MULTILINE) == [path.stem]
         assert f'"habits {path.stem} ' in text and text.count("habits ") == 1
         keys = re.findall(r"^    (\w+):", text, flags=re.MULTILINE)
-        order = ["input", "output", "log", "benchmark", "priority", "conda", "params", "message", "shell"]
+        order = ["input", "output", "log", "benchmark", "priority", "localrule", "conda"]
+        order += ["threads", "resources", "params", "message", "shell"]
         assert {"log", "benchmark", "message"} <= set(keys)
         assert sorted(keys, key=order.index) == keys, path
 

@@ -26,7 +26,9 @@ class Price(Section):
     input: Weight
     cached_input: Weight = Field(description="input tokens read from the vendor's prompt cache")
     cache_write: Weight = Field(description="input tokens written to it")
-    cached_from: Positive = Field(description="shortest beginning of a prompt, in tokens, that it keeps")
+    cached_from: Positive = Field(
+        1024, description="shortest beginning of a prompt, in tokens, that it keeps"
+    )
     output: Weight
     batch_discount: Share = Field(description="taken off all of these in batches")
 

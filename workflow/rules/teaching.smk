@@ -11,9 +11,14 @@ rule teaching:
         "logs/teaching/{set}.log",
     benchmark:
         "logs/teaching/{set}.tsv"
-    priority: 10**9
+    priority: 10**10
+    localrule: True
     conda:
         ENVIRONMENT
+    # It waits for a server, on the machine that has the network, and takes no core from others.
+    threads: 0
+    resources:
+        waiting=1,
     params:
         settings=settings("countdown", "priming", "teaching"),
         teacher=TEACHER,

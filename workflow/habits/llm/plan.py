@@ -13,11 +13,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
-from pathlib import Path
 
 from habits.llm.prices import cost, worst_case
 from habits.llm.requests import Reply, Request, Usage
-from habits.llm.store import ReplyStore, read_segment
+from habits.llm.store import ReplyStore
 from habits.params import Llm, LlmModel
 from habits.progress import clock
 
@@ -130,7 +129,12 @@ def plan_errands(llm: Llm, errands: Sequence[Errand], store: ReplyStore, today: 
     for errand in errands:
         lines.append(_line(llm, errand, store, billed))
         billed |= {request.key for request in errand.requests}
-    return Plan(tuple(lines), spent(store.folder), llm.budget_usd, tuple(_notes(llm, lines, today)))
+    return Plan(
+        tuple(lines),
+        sum(usd for _, usd in store.payments()),
+        llm.budget_usd,
+        tuple(_notes(llm, lines, today)),
+    )
 
 
 def estimated_tokens(text: str) -> int:
@@ -305,12 +309,3 @@ def _saved(amount: float) -> str:
 
 def _dollars(amount: float) -> str:
     return f"${amount:,.2f}"
-
-
-def spent(folder: Path) -> float:
-    """Dollars that the replies stored in a folder cost."""
-    payments: dict[str, float] = {}
-    for path in folder.glob("*.parquet"):
-        for row in read_segment(path, ["payment", "usd"]).to_pylist():
-            payments[row["payment"]] = row["usd"]
-    return sum(payments.values())
