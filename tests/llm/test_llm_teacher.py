@@ -1,4 +1,4 @@
-"""The workflow with an LLM teacher, from its server to the models; then without the server, from the store."""
+"""The workflow with an LLM teacher: from its server to the models, then without it, from the store."""
 
 from __future__ import annotations
 
