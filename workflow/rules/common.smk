@@ -11,6 +11,7 @@ from habits import manifests, versions, workdir
 from habits.artifacts import ArtifactError
 from habits.figures import available_figures
 from habits.params import ParamsError, validate
+from habits.cluster_params import PretrainedModel
 from habits.sources import fingerprint
 from snakemake.exceptions import WorkflowError
 
@@ -78,11 +79,28 @@ def line_of(wildcards):
     return PARAMS.run(RUN.format(**wildcards))[1]
 
 
+def is_pretrained(wildcards):
+    """Whether a base model is fetched, not trained here."""
+    return isinstance(PARAMS.models[wildcards.model], PretrainedModel)
+
+
 def model_settings(wildcards):
-    """The settings of one base model, with the teacher's if its corpus shows searches."""
+    """The settings of one base model, with those of its corpus if it has one."""
     model = PARAMS.models[wildcards.model]
+    if is_pretrained(wildcards):
+        return model.model_dump_json()
     teacher = settings("priming") if model.corpus_search > 0 else ""
-    return model.model_dump_json() + teacher
+    return model.model_dump_json() + settings("countdown", "runtime") + teacher
+
+
+def corpus_of_base_model(wildcards):
+    """The problems that a tiny base model reads about."""
+    return [] if is_pretrained(wildcards) else "data/problems/countdown/train.parquet"
+
+
+def code_of_base_model(wildcards):
+    """Fingerprint of what makes a base model: an edited corpus must not touch a fetched one."""
+    return fingerprint("models.pretrained" if is_pretrained(wildcards) else "models.base_model")
 
 
 def rl_settings(wildcards):
@@ -108,9 +126,15 @@ def start_of_rl(wildcards):
 def expected_tokens(wildcards):
     """Rollout tokens that a run will need, roughly. The longest runs start first."""
     rl = PARAMS.rl_settings(line_of(wildcards))
-    searches = wildcards.priming not in ("none", "empty_cot")
+    searches = wildcards.priming not in ("none", "empty_cot") or is_pretrained(wildcards)
     searches = searches or PARAMS.models[wildcards.model].corpus_search > 0
     return rl.steps * rl.prompts_per_step * rl.group_size * (rl.max_response_tokens if searches else 20)
+
+
+def resources_of(rule):
+    """What a job of a rule asks for; `set-resources` of a profile wins over it."""
+    wanted = getattr(PARAMS.resources, rule)
+    return {"gpu": wanted.gpus, "mem_mb": wanted.memory_gb * 1000, "runtime": f"{wanted.hours}h"}
 
 
 def traces_of_runs():
