@@ -1,8 +1,10 @@
 """Settings, paths and helpers that all stages share. Helper functions stand here and nowhere else."""
 
 import json
+import mimetypes
 import os
 import sys
+from pathlib import Path
 
 # This checkout's package, also where another one is installed (an experiment of DVC in a folder of its own).
 sys.path.insert(0, f"{workflow.basedir}/workflow")
@@ -141,6 +143,15 @@ def traces_of_runs():
     """The traces of every priming set in the matrix."""
     primed = {(run.priming, run.seed) for run in PARAMS.runs if run.priming != "none"}
     return [f"data/priming/{priming}/seed{seed}.parquet" for priming, seed in sorted(primed)]
+
+
+# Else Snakemake's own report would show the bytes of a table as text.
+mimetypes.add_type("application/vnd.apache.parquet", ".parquet")
+
+
+def figure_labels(wildcards, output):
+    """How Snakemake's own report lists a drawn figure: by its title."""
+    return {"figure": json.loads(Path(output[-1]).read_text())["title"]}
 
 
 TEACHER = rater_settings(PARAMS.teacher)

@@ -7,32 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from habits.analysis.controls import CONTROLS, control_conditions
 from habits.analysis.correlations import SMALLEST
 from habits.analysis.evaluations import ConditionKey
 from habits.artifacts import ArtifactError, stamp
-from habits.figures import (
-    accuracy_over_steps,
-    backtracking_vs_accuracy,
-    behaviors_over_steps,
-    plain_vs_searching,
-    response_length_over_steps,
-    sinking_controls,
-)
-from habits.figures.drawing import Drawing, save
-from habits.figures.over_steps import GROUPS, MODEL
-from habits.figures.style import BEHAVIOR_SETS, SEARCHING, themed
-from habits.figures.tables import Tables
+from habits.figures.style import BEHAVIOR_SETS, GROUPS, MODEL, SEARCHING, themed
 from habits.params import Params
 
 
 @dataclass(frozen=True)
 class FigureSpec:
-    """How a figure is drawn, whether a matrix has what it needs, and the need in words."""
+    """Whether a matrix has what a figure needs, and the need in words; the figure's module has ``draw``."""
 
-    draw: Callable[[Tables], Drawing]
     possible: Callable[[Params], bool]
     needs: str
 
@@ -55,27 +44,20 @@ def _main(params: Params) -> int:
 
 
 FIGURES = {
-    "accuracy_over_steps": FigureSpec(
-        accuracy_over_steps.draw, _any_group, "two or more conditions on the plain model"
-    ),
+    "accuracy_over_steps": FigureSpec(_any_group, "two or more conditions on the plain model"),
     "behaviors_over_steps": FigureSpec(
-        behaviors_over_steps.draw,
         lambda params: _on(params, MODEL, BEHAVIOR_SETS) > 0,
         "a behavior set or no priming on the plain model",
     ),
-    "response_length_over_steps": FigureSpec(
-        response_length_over_steps.draw, _any_group, "two or more conditions on the plain model"
-    ),
+    "response_length_over_steps": FigureSpec(_any_group, "two or more conditions on the plain model"),
     "plain_vs_searching": FigureSpec(
-        plain_vs_searching.draw,
         lambda params: all(_on(params, model, ("none",)) for model in (MODEL, SEARCHING)),
         "the plain and the searching model without priming",
     ),
     "backtracking_vs_accuracy": FigureSpec(
-        backtracking_vs_accuracy.draw, lambda params: _main(params) >= SMALLEST, f"{SMALLEST} conditions"
+        lambda params: _main(params) >= SMALLEST, f"{SMALLEST} conditions"
     ),
     "sinking_controls": FigureSpec(
-        sinking_controls.draw,
         lambda params: any(control_conditions(c, params.rl.algorithm) <= _keys(params) for c in CONTROLS),
         "the conditions of one of the controls",
     ),
@@ -98,7 +80,12 @@ def draw_figure(params: Params, name: str, statistics: Path, out: Path) -> None:
     spec = FIGURES[name]
     if not spec.possible(params):
         raise ArtifactError(f"figure {name} needs {spec.needs} in the matrix of params.yaml")
+    # Here, as every parse of the workflow asks which figures there are, and few of its runs draw one.
+    from habits.figures.drawing import save
+    from habits.figures.tables import Tables
+
+    draw = import_module(f"habits.figures.{name}").draw
     with themed():
-        save(spec.draw(Tables(params, statistics)), name, out)
+        save(draw(Tables(params, statistics)), name, out)
     parents = sorted(statistics.glob("*.parquet"))
     stamp(out / f"{name}.json", settings={"figure": name}, parents=parents)
