@@ -122,6 +122,8 @@ DECLARES = {
     "rl_settings": {"rl"},
     "rollout_settings": {"rollouts"},
     "TEMPLATES": {"models"},
+    "TEACHER": {"teacher", "llm"},
+    "JUDGE": {"judge", "llm"},
     "ANALYSIS": {"matrix", "statistics", "rl"},
     "PARAMS.model_dump_json()": set(Params.model_fields),
 }

@@ -13,10 +13,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from habits.llm_params import Llm as Llm
+from habits.llm_params import LlmModel as LlmModel
+from habits.llm_params import Price as Price
 from habits.mistakes import ExplainedError, explain
 from habits.mistakes import ParamsError as ParamsError
+from habits.section import Name, Positive, Rate, Section, Share, Weight
 
 Algorithm = Literal["ppo", "grpo", "reinforce_plus_plus"]
 Priming = Literal[
@@ -32,18 +36,7 @@ Priming = Literal[
     "negative_only",
     "negative_only_give_up",
 ]
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(ge=1)]
-Rate = Annotated[float, Field(gt=0)]
-Weight = Annotated[float, Field(ge=0)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 TINY_LARGEST = 100  # the tiny models' vocabulary holds the integers 0 to 100, one token each
-
-
-class Section(BaseModel):
-    """Base of all sections: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Countdown(Section):
@@ -245,6 +238,8 @@ class Params(Section):
     """params.yaml as a whole."""
 
     preset: str
+    teacher: str = Field(description="symbolic, or one of llm.models")
+    judge: str = Field(description="none, or one of llm.models")
     countdown: Countdown
     reward: Reward
     models: dict[Name, BaseModelSpec] = Field(min_length=1)
@@ -255,6 +250,23 @@ class Params(Section):
     matrix: list[Run] = Field(min_length=1)
     statistics: Statistics
     runtime: Runtime
+    llm: Llm
+
+    @model_validator(mode="after")
+    def _raters(self) -> Params:
+        for key, chosen, without in (("teacher", self.teacher, "symbolic"), ("judge", self.judge, "none")):
+            if chosen not in (without, *self.llm.models):
+                raise ExplainedError(
+                    [
+                        f"{key} is {chosen!r}; choose {without}, or of llm.models: "
+                        f"{', '.join(self.llm.models) or '(empty)'}"
+                    ]
+                )
+            if without in self.llm.models:
+                raise ExplainedError(
+                    [f"llm.models.{without}: the name is taken; {key}: {without} means no model"]
+                )
+        return self
 
     @model_validator(mode="after")
     def _matrix(self) -> Params:

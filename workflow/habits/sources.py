@@ -15,8 +15,11 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 INFRASTRUCTURE = frozenset(
-    {"", "params", "mistakes", "artifacts", "progress", "cli", "jobs", "sources", "workdir"}
-    | {"hashing", "manifests", "versions"}
+    {"", "params", "section", "llm_params", "mistakes", "artifacts", "progress", "cli", "jobs", "sources"}
+    | {"workdir", "hashing", "manifests", "versions"}
+    # How replies are fetched and kept. What is asked, and what a reply is, stands in llm.requests.
+    | {f"llm.{name}" for name in ("client", "store", "ledger", "prices", "pacing", "batches", "providers")}
+    | {"llm.anthropic_messages", "llm.openai_chat"}
 )
 
 

@@ -68,6 +68,11 @@ def settings(*keys):
     return json.dumps(found, sort_keys=True)
 
 
+def rater_settings(name):
+    """What the replies of a teacher or judge depend on; neither prices nor pacing."""
+    return PARAMS.llm.models[name].identity if name in PARAMS.llm.models else name
+
+
 def line_of(wildcards):
     """The matrix line that asks for a run."""
     return PARAMS.run(RUN.format(**wildcards))[1]
@@ -114,6 +119,8 @@ def traces_of_runs():
     return [f"data/priming/{priming}/seed{seed}.parquet" for priming, seed in sorted(primed)]
 
 
+TEACHER = rater_settings(PARAMS.teacher)
+JUDGE = rater_settings(PARAMS.judge)
 ANALYSIS = settings("matrix", "statistics", "rl.algorithm")
 TEMPLATES = [model.prompt_template for model in PARAMS.models.values()]
 FIGURES = available_figures(PARAMS)
