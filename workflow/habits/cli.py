@@ -130,6 +130,15 @@ def behaviors(*, run: str, rollouts: File, out: File, common: Common = COMMON) -
 
 
 @app.command
+def judging(*, run: str, rollouts: File, out: File, common: Common = COMMON) -> None:
+    """Let an LLM judge count the behaviors in a sample of a run's rollouts. `habits plan` says the cost."""
+    with step(common) as params:
+        from habits.behaviors.judging import judge_rollouts
+
+        judge_rollouts(params, run, rollouts, out)
+
+
+@app.command
 def statistics(*, results: File, out: File, common: Common = COMMON) -> None:
     """Accuracies, behavior counts and lengths with intervals over seeds and problems."""
     with step(common) as params:
@@ -145,6 +154,15 @@ def claims(*, statistics: File, claims: File, out: File, common: Common = COMMON
         from habits.analysis.claims import decide_claims
 
         decide_claims(params, statistics, claims, out)
+
+
+@app.command
+def calibration(*, results: File, out: File, common: Common = COMMON) -> None:
+    """Compare the judge with the oracle and with people; correct its counts."""
+    with step(common) as params:
+        from habits.analysis.calibration import write_calibration
+
+        write_calibration(params, results, out)
 
 
 @app.command

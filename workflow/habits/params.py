@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from habits.llm_params import Calibration, Judging
 from habits.llm_params import Llm as Llm
 from habits.llm_params import LlmModel as LlmModel
 from habits.llm_params import Price as Price
@@ -247,8 +248,10 @@ class Params(Section):
     sft: Sft
     rl: Rl
     rollouts: Rollouts
+    judging: Judging
     matrix: list[Run] = Field(min_length=1)
     statistics: Statistics
+    calibration: Calibration
     runtime: Runtime
     llm: Llm
 

@@ -3,12 +3,13 @@
 import json
 import os
 import sys
+from pathlib import Path
 
 # This checkout's package, also where another one is installed (an experiment of DVC in a folder of its own).
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 
 from habits import manifests, versions, workdir
-from habits.artifacts import ArtifactError
+from habits.artifacts import ArtifactError, hash_path
 from habits.figures import available_figures
 from habits.params import ParamsError, validate
 from habits.sources import fingerprint
@@ -71,6 +72,22 @@ def settings(*keys):
 def rater_settings(name):
     """What the replies of a teacher or judge depend on; neither prices nor pacing."""
     return PARAMS.llm.models[name].identity if name in PARAMS.llm.models else name
+
+
+def prompts(stage):
+    """A hash of the prompts of a stage, which are code to it."""
+    return hash_path(Path(f"{workflow.basedir}/workflow/prompts") / stage)
+
+
+def human_labels():
+    """The CSV of labels by people, if there is one."""
+    path = PARAMS.calibration.human_labels
+    return [] if path is None else [path]
+
+
+def if_judged(paths):
+    """What only an LLM judge makes; nothing when there is none."""
+    return [] if PARAMS.judge == "none" else paths
 
 
 def line_of(wildcards):

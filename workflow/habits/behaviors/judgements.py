@@ -1,14 +1,13 @@
 """What a judge's reply says: counts with quoted evidence, and where the quotes stand in the response.
 
-Replies are text from outside: one that does not say exactly what was asked for is unparsable (None), never a zero.
-Reads and writes no files. Linear in the length of reply and response, up to the number of quotes.
+Replies are text from outside: one that does not say exactly what was asked for is unparsable (None), never a
+zero. Reads and writes no files. Linear in the length of reply and response, up to the number of quotes.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -59,7 +58,7 @@ def _closed(properties: dict[str, object]) -> dict[str, object]:
 
 
 def read_joint(text: str) -> dict[Behavior, Judgement] | None:
-    """The judgements of a joint reply: one JSON object, alone or in one code fence; None for anything else."""
+    """The judgements of a joint reply: one JSON object, alone or in a code fence; None for anything else."""
     if len(text) > LONGEST_REPLY:
         return None
     text = text.strip()
