@@ -118,9 +118,13 @@ def _rollouts(
         frame = pd.DataFrame(
             {
                 "rollout_id": [f"{run.path}-{step}-{i}" for i in range(n)],
+                **run.model_dump(),
                 "rl_step": step,
                 "problem_id": np.repeat([f"problem-{i}" for i in range(len(difficulty))], samples),
                 "sample_id": np.tile(np.arange(samples), len(difficulty)),
+                "numbers": [[3, 7, 14]] * n,
+                "target": 21,
+                "response": [f'=1 + {i}, "quoted"\nand {step}' for i in range(n)],
                 "correct": correct,
                 "stopped": rng.random(n) > 0.04,
                 "format_ok": rng.random(n) > 0.03,

@@ -213,7 +213,7 @@ def _check_failures(params: Params, run: str, ratings: list[Rating], answers: li
         raise JudgingError(
             f"judging {run}: {told}, more than judging.max_failed_rate {params.judging.max_failed_rate:g} "
             f"allows. Most often: {'; '.join(f'{reason} ({n})' for reason, n in reasons)}. The replies stay "
-            "stored: a higher judging.max_failed_rate lets the step pass at no cost; requests without a reply "
+            "stored: a higher judging.max_failed_rate lets the step pass at no cost; requests without reply "
             "are sent again; another judge or judging.max_tokens asks anew"
         )
 
