@@ -60,13 +60,17 @@ class Analysed:
     def statistics(self) -> Path:
         return self.results / "statistics"
 
+    @property
+    def calibration(self) -> Path:
+        return self.results / "calibration"
+
     def table(self, name: str) -> pd.DataFrame:
         return pd.read_parquet(self.statistics / f"{name}.parquet")
 
 
-def analyse(results: Path) -> Analysed:
+def analyse(results: Path, judge: str = "none") -> Analysed:
     """Synthetic results of the laptop matrix on few problems, and their statistics, in ``results``."""
-    params = synthetic_params(rollouts={"problems": PROBLEMS}, statistics={"bootstrap": 200})
+    params = synthetic_params(rollouts={"problems": PROBLEMS}, statistics={"bootstrap": 200}, judge=judge)
     write_synthetic_results(params, results)
     write_statistics(params, results, results / "statistics")
     return Analysed(params, results)

@@ -166,12 +166,16 @@ def calibration(*, results: File, out: File, common: Common = COMMON) -> None:
 
 
 @app.command
-def figures(*, name: str, statistics: File, out: File, common: Common = COMMON) -> None:
-    """Draw one figure as SVG, PNG and PDF."""
+def figures(*, name: str, statistics: File, calibration: File, out: File, common: Common = COMMON) -> None:
+    """Draw one figure as SVG, PNG and PDF.
+
+    Args:
+        calibration: folder of the calibration; only figures about a judge read it.
+    """
     with step(common) as params:
         from habits.figures import draw_figure
 
-        draw_figure(params, name, statistics, out)
+        draw_figure(params, name, statistics, calibration, out)
 
 
 @app.command

@@ -90,6 +90,16 @@ def if_judged(paths):
     return [] if PARAMS.judge == "none" else paths
 
 
+def calibration_for(wildcards):
+    """The calibration, for a figure about the judge."""
+    return "results/calibration" if wildcards.name.startswith("judge_") else []
+
+
+def judge_for(wildcards):
+    """The judge, for a figure about it."""
+    return JUDGE if wildcards.name.startswith("judge_") else ""
+
+
 def line_of(wildcards):
     """The matrix line that asks for a run."""
     return PARAMS.run(RUN.format(**wildcards))[1]

@@ -5,6 +5,7 @@ rule figures:
     input:
         statistics="results/statistics",
         published=PUBLISHED,
+        calibration=calibration_for,
     output:
         multiext("results/figures/{name}", ".svg", ".png", ".pdf", ".json"),
     log:
@@ -15,9 +16,10 @@ rule figures:
         ENVIRONMENT
     params:
         settings=ANALYSIS,
+        judge=judge_for,
         code=fingerprint("figures"),
     message:
         "figures {wildcards.name}"
     shell:
         "habits figures --name {wildcards.name} --statistics {input.statistics}"
-        " --out results/figures --log {log}"
+        " --calibration results/calibration --out results/figures --log {log}"

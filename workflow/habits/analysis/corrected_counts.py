@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pandas as pd
 
-from habits.analysis.evaluations import IDENTITY
+from habits.analysis.evaluations import IDENTITY, ORACLE
 from habits.analysis.prediction_powered import corrected_mean
-from habits.analysis.ratings import ORACLE, Ratings
+from habits.analysis.ratings import Ratings
 from habits.analysis.resampling import Floats, Resampler
 from habits.behaviors.sampling import key
 

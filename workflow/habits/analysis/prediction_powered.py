@@ -11,10 +11,10 @@ As long as the gold problems are a random part, it is right on average (up to 1/
 0 is the gold mean alone; the closer the judge follows gold, the narrower the interval.
 
 Interval: bootstrap-t (Efron and Tibshirani 1993, chapter 12); gold and other problems are redrawn apart and w
-is tuned anew each time. The normal interval of the papers covers too seldom here, as counts are skewed and G is
-small. Coverage of 95 % intervals in 2000 simulations each of four kinds of counts (G = 50, U = 150, a judge that
-misses 40 % of the instances and fails on busy responses): 94.4, 95.2, 94.9 and 95.0 %, that of the judge's own
-mean 0 to 26 % (tests/analysis/test_prediction_powered.py).
+is tuned anew each time. The normal interval of the papers covers too seldom here, as counts are skewed and G
+is small. Coverage of 95 % intervals in 2000 simulations each of four kinds of counts (G = 50, U = 150, a
+judge that misses 40 % of the instances and fails on busy responses): 94.4, 95.2, 94.9 and 95.0 %, that of the
+judge's own mean 0 to 26 % (tests/analysis/test_prediction_powered.py).
 
 Pure functions of arrays; reads and writes nothing. Axis letters: G gold problem, U other problem, B resample.
 """

@@ -13,12 +13,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from habits.analysis.evaluations import BEHAVIORS, IDENTITY
+from habits.analysis.evaluations import BEHAVIORS, IDENTITY, ORACLE
 from habits.analysis.human_labels import read_labels
 from habits.artifacts import ArtifactError, read_parquet
 from habits.params import Params, RunId
 
-ORACLE = "oracle"
 ROLLOUT = ["rollout_id", "problem_id", *IDENTITY, "seed", "rl_step", "numbers", "target", "response"]
 JUDGED = ["rollout_id", "behavior", "count", "rater", "status", "evidence", "missing_quotes"]
 

@@ -1,6 +1,7 @@
 """All figures by name, which of them a matrix can fill, and how one is drawn.
 
-Reads ``results/statistics/*.parquet`` and the published series; writes ``results/figures/{name}.*``.
+Reads ``results/{statistics,calibration}/*.parquet`` and the published series; writes
+``results/figures/{name}.*``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from habits.figures import (
     accuracy_over_steps,
     backtracking_vs_accuracy,
     behaviors_over_steps,
+    judge_over_steps,
+    judge_vs_oracle,
     plain_vs_searching,
     response_length_over_steps,
     sinking_controls,
@@ -54,6 +57,11 @@ def _main(params: Params) -> int:
     return sum(key.algorithm == params.rl.algorithm for key in _keys(params))
 
 
+def _judged(params: Params) -> bool:
+    return params.judge != "none" and _main(params) > 0
+
+
+A_JUDGE = "a judge, and conditions of the main algorithm"
 FIGURES = {
     "accuracy_over_steps": FigureSpec(
         accuracy_over_steps.draw, _any_group, "two or more conditions on the plain model"
@@ -79,6 +87,8 @@ FIGURES = {
         lambda params: any(control_conditions(c, params.rl.algorithm) <= _keys(params) for c in CONTROLS),
         "the conditions of one of the controls",
     ),
+    "judge_over_steps": FigureSpec(judge_over_steps.draw, _judged, A_JUDGE),
+    "judge_vs_oracle": FigureSpec(judge_vs_oracle.draw, _judged, A_JUDGE),
 }
 
 
@@ -87,8 +97,12 @@ def available_figures(params: Params) -> list[str]:
     return [name for name, spec in FIGURES.items() if spec.possible(params)]
 
 
-def draw_figure(params: Params, name: str, statistics: Path, out: Path) -> None:
+def draw_figure(params: Params, name: str, statistics: Path, calibration: Path, out: Path) -> None:
     """Draw one figure into the folder ``out``: ``name``.svg, .png, .pdf and .json (title, caption, alt).
+
+    Args:
+        statistics: folder with the tables of rule statistics.
+        calibration: folder with those of rule calibration; only figures about a judge need it.
 
     Raises:
         ArtifactError: no such figure, the matrix cannot fill it, or a series is empty or incomplete.
@@ -97,8 +111,8 @@ def draw_figure(params: Params, name: str, statistics: Path, out: Path) -> None:
         raise ArtifactError(f"figure {name!r} does not exist; choose one of {', '.join(FIGURES)}")
     spec = FIGURES[name]
     if not spec.possible(params):
-        raise ArtifactError(f"figure {name} needs {spec.needs} in the matrix of params.yaml")
+        raise ArtifactError(f"figure {name} needs {spec.needs} ; see matrix and judge in params.yaml")
     with themed():
-        save(spec.draw(Tables(params, statistics)), name, out)
-    parents = sorted(statistics.glob("*.parquet"))
+        save(spec.draw(Tables(params, statistics, calibration)), name, out)
+    parents = sorted((calibration if spec.possible is _judged else statistics).glob("*.parquet"))
     stamp(out / f"{name}.json", settings={"figure": name}, parents=parents)
