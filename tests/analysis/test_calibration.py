@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -159,7 +160,7 @@ def test_the_sheet_begins_with_one_problem_from_every_cell_and_hides_conditions(
 def test_people_join_as_raters_and_as_gold(
     calibrated: Analysed, sheet: list[dict[str, str]], tmp_path: Path
 ) -> None:
-    """Two people who agree with the oracle but for one behavior; one of them labels only half of the sheet."""
+    """Two people who agree with the oracle but for one behavior; one labels only half of the sheet."""
     rollouts, oracle = [], []
     for run in calibrated.params.runs:
         rollouts.append(pd.read_parquet(calibrated.results / "rollouts" / f"{run.path}.parquet"))
@@ -180,9 +181,7 @@ def test_people_join_as_raters_and_as_gold(
     write_calibration(params, calibrated.results, tmp_path / "out")
     agreement = pd.read_parquet(tmp_path / "out/agreement.parquet").query("rl_step.isna()")
     pairs = set(zip(agreement["rater"], agreement["reference"], strict=True))
-    assert pairs == {
-        (JUDGE, "oracle"), (JUDGE, "Ada"), (JUDGE, "Ben"), ("oracle", "Ada"), ("oracle", "Ben"), ("Ada", "Ben")
-    }  # fmt: skip
+    assert pairs == set(combinations((JUDGE, "oracle", "Ada", "Ben"), 2))
     value = agreement.set_index(["rater", "reference", "behavior", "statistic"])["value"]
     assert value["oracle", "Ada", "backtracking", "weighted_kappa"] == pytest.approx(1)
     assert value["oracle", "Ada", "subgoal_setting", "bias"] == -1

@@ -25,7 +25,7 @@ MEANS = {"frequent": 4.0, "occasional": 0.8, "often absent": 0.5}
 
 
 def judged(gold: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A judge that misses 40 % of the instances, invents a few, and fails more often on responses with many instances."""
+    """A judge that misses 40 %, invents a few, and fails more often on responses with many instances."""
     seen = rng.binomial(gold, 0.6) + rng.poisson(0.05, gold.shape)
     failed = rng.random(gold.shape) < 0.04 + 0.1 * (gold > 2)
     return np.where(failed, np.nan, seen)

@@ -43,7 +43,9 @@ def _draw_panel(ax: Axes, look: Look, rows: pd.DataFrame) -> None:
     values = rows[["oracle_mean", "naive", "mean", "high"]].to_numpy(dtype=float)
     top = float(np.nanmax(values, initial=0.1))
     ax.plot([0, top], [0, top], color="black", linewidth=0.8, zorder=1)
-    ax.scatter(rows["oracle_mean"], rows["naive"], SIZE, GRAY, "X", edgecolors="white", linewidths=0.8)
+    ax.scatter(
+        rows["oracle_mean"], rows["naive"], s=SIZE, c=GRAY, marker="X", edgecolors="white", linewidths=0.8
+    )
     certain = rows["low"].notna()
     x = rows["oracle_mean"]
     ax.vlines(
@@ -51,7 +53,9 @@ def _draw_panel(ax: Axes, look: Look, rows: pd.DataFrame) -> None:
     )
     for chosen, face, edge in ((certain, look.color, "white"), (~certain, "white", look.color)):
         part = rows[chosen]
-        ax.scatter(part["oracle_mean"], part["mean"], SIZE, face, look.marker, edgecolors=edge, zorder=3)
+        ax.scatter(
+            part["oracle_mean"], part["mean"], s=SIZE, c=face, marker=look.marker, edgecolors=edge, zorder=3
+        )
     room = 0.03 * top
     ax.set(title=look.label.capitalize(), xlabel="Oracle, all rollouts", ylabel="Judge, sample")
     ax.set(xlim=(-room, top + room), ylim=(min(-room, float(rows["mean"].min()) - room), top + room))
