@@ -1,21 +1,26 @@
 """The one function that steps call to ask a language model: `ask`.
 
-Reads and writes the response store (``data/replies``); keeps what is under way in ``scratch/llm``.
+Reads and writes the response store (``data/replies``); keeps the ledger and batches under way in
+``scratch/llm``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
-from habits.llm.prices import cost
-from habits.llm.providers import RejectedError, ServerError, connect
+from habits.llm.batches import ask_in_batches
+from habits.llm.ledger import Ledger
+from habits.llm.pacing import Waits
+from habits.llm.providers import connect
 from habits.llm.requests import Answer, Request
-from habits.llm.store import REPLIES, Record, ReplyStore
-from habits.params import Llm, LlmModel
+from habits.llm.session import Session
+from habits.llm.singles import ask_each
+from habits.llm.store import REPLIES, ReplyStore
+from habits.params import Llm
+
+SCRATCH = Path("scratch/llm")
 
 
 class MissingReplyError(RuntimeError):
@@ -29,6 +34,8 @@ def ask(
     *,
     rule: str,
     replies: Path = REPLIES,
+    scratch: Path = SCRATCH,
+    waits: Waits | None = None,
 ) -> list[Answer]:
     """The answers to ``requests``, in their order. What is stored already is not asked again.
 
@@ -38,51 +45,53 @@ def ask(
         requests: made by `Request.to` with the same model; equal ones are asked once.
         rule: who asks, in messages and in the table of costs.
         replies: the response store.
+        scratch: what is under way.
+        waits: other waiting times than usual, for tests.
 
     Raises:
         MissingReplyError: ``llm.mode`` is replay and a reply is not stored.
-        BudgetError: the budget does not cover what is missing.
-        ProviderError: the server refuses to serve (no key, retired model, ...).
-        StoreError: the store is damaged.
+        BudgetError: the budget does not cover what is missing; replies so far are stored.
+        ProviderError: the server refuses to serve (no key, retired model, ...); replies so far are stored.
+        StoreError, LedgerError, IntentError: a file is damaged.
     """
-    entry = llm.models[model]
     with ReplyStore(replies) as store:
-        missing = {r.key: r for r in requests if r.key not in store}
+        missing = list({r.key: r for r in requests if r.key not in store}.values())
+        failed: dict[str, str] = {}
         if missing and llm.mode == "replay":
-            raise MissingReplyError(
-                _missing_message(list(missing), len(requests), model, entry, rule, replies)
-            )
-        failed = asyncio.run(_ask_in_turn(entry, list(missing.values()), store, rule)) if missing else {}
-        stored = store.get(r.key for r in requests)
-        return [
-            Answer.of(r, stored[r.key]) if r.key in stored else Answer(r, "error", None, failed[r.key])
-            for r in requests
-        ]
+            raise _missing_replies(llm, model, requests, missing, rule, replies)
+        if missing:
+            failed = asyncio.run(_fetch(llm, model, missing, rule, store, scratch, waits or Waits()))
+        stored = store.get(request.key for request in requests)
+    return [
+        Answer.of(request, stored[request.key])
+        if request.key in stored
+        else Answer(request, "error", None, failed[request.key])
+        for request in requests
+    ]
 
 
-def _missing_message(
-    keys: list[str], total: int, model: str, entry: LlmModel, rule: str, replies: Path
-) -> str:
-    return (
-        f"{rule}: llm.mode is replay, and {len(keys)} of {total} replies of {model} ({entry.model}) are not "
-        f"in {replies}; the first one missing is {keys[0]}. `dvc pull {replies}` brings the recorded ones; "
-        "llm.mode: live asks for new ones"
-    )
-
-
-async def _ask_in_turn(
-    entry: LlmModel, requests: list[Request], store: ReplyStore, rule: str
+async def _fetch(
+    llm: Llm, model: str, missing: list[Request], rule: str, store: ReplyStore, scratch: Path, waits: Waits
 ) -> dict[str, str]:
-    provider, failed = connect(entry), {}
+    """Ask for what is missing and store it; key -> reason of what failed."""
+    entry = llm.models[model]
+    provider = connect(entry)
+    ledger = Ledger(scratch / "ledger.sqlite", llm.budget_usd, store.payments())
+    session = Session(f"{rule} {model}", rule, entry, provider, store, ledger, waits)
     try:
-        for request in requests:
-            try:
-                reply = await provider.ask(request)
-            except (RejectedError, ServerError) as error:
-                failed[request.key] = str(error)
-                continue
-            usd = cost(entry.price, reply.usage, batch=False)
-            store.add([Record(request, reply, uuid.uuid4().hex, time.time(), rule, usd, False)])
+        if llm.batch and entry.batches:
+            return await ask_in_batches(session, missing, scratch / "batches")
+        return await ask_each(session, missing, llm.max_in_flight)
     finally:
+        ledger.close()
         await provider.close()
-    return failed
+
+
+def _missing_replies(
+    llm: Llm, model: str, requests: Sequence[Request], missing: list[Request], rule: str, replies: Path
+) -> MissingReplyError:
+    return MissingReplyError(
+        f"{rule}: llm.mode is replay, and {len(missing)} of {len(requests)} replies of {model} "
+        f"({llm.models[model].model}) are not in {replies}; the first one missing is {missing[0].key}. "
+        f"`dvc pull {replies}` brings recorded ones; llm.mode: live asks for new ones"
+    )

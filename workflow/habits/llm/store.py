@@ -22,10 +22,12 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from habits.llm.durable import put_in_place, sync
 from habits.llm.requests import Reply, Request
 
 REPLIES = Path("data/replies")
@@ -127,7 +129,7 @@ class ReplyStore:
     def refresh(self) -> None:
         """Take note of what other processes have stored since."""
         # Journals first: one that is sealed meanwhile is found again as a segment.
-        for path in sorted(self.folder.glob("*.journal")):
+        for path in self._journals():
             for row in _read_journal(path):
                 self._note(row["key"], _Place(row["paid_at"], row["payment"], None, row["reply"]))
         for path in sorted(set(self.folder.glob("*.parquet")) - self._segments):
@@ -165,11 +167,27 @@ class ReplyStore:
                 _Place(float(str(row["paid_at"])), str(row["payment"]), None, str(row["reply"])),
             )
 
+    def payments(self) -> list[tuple[str, float]]:
+        """All payments with their dollars, those of every process."""
+        paid = {row["payment"]: row["usd"] for path in self._journals() for row in _read_journal(path)}
+        for path in sorted(self.folder.glob("*.parquet")):
+            table = read_segment(path, ["payment", "usd"])
+            paid |= zip(table["payment"].to_pylist(), table["usd"].to_pylist(), strict=True)
+        return list(paid.items())
+
+    def payment(self, key: str) -> str | None:
+        """The payment of the stored reply to a request."""
+        place = self._places.get(key)
+        return place.payment if place else None
+
     def close(self) -> None:
         """Seal what this process stored. The store can still be read and written."""
         if self._journal is not None:
             self._journal.seal()
             self._journal = None
+
+    def _journals(self) -> list[Path]:
+        return sorted(self.folder.glob("*.journal"))
 
     def _note(self, key: str, place: _Place) -> None:
         known = self._places.get(key)
@@ -210,7 +228,7 @@ def _locked(folder: Path) -> FileIO:
         fcntl.flock(file, fcntl.LOCK_EX)
         # Between open and lock, another process may have taken the empty file for a dead one's.
         if path.exists():
-            _sync_folder(folder)
+            sync(folder)
             return file
         file.close()
 
@@ -235,18 +253,8 @@ def _seal(journal: Path) -> None:
         pq.write_table(pa.Table.from_pylist(rows, SCHEMA), temporary, compression="zstd")
         with temporary.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-            os.fsync(file.fileno())
-        os.replace(temporary, journal.with_name(f"{digest[:32]}.parquet"))
-        _sync_folder(journal.parent)
+        put_in_place(temporary, journal.with_name(f"{digest[:32]}.parquet"))
     journal.unlink()
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _read_journal(path: Path) -> list[dict[str, Any]]:
@@ -275,3 +283,25 @@ def read_segment(path: Path, columns: list[str], keys: list[str] | None = None) 
             f"{path}: not a segment of the response store: {error}; `dvc checkout --force {path.parent}` "
             "restores it if it was recorded"
         ) from None
+
+
+def spent_by_rule(folder: Path = REPLIES) -> pd.DataFrame:
+    """What the stored replies cost: a row a rule and model.
+
+    Returns:
+        columns rule, model, calls, in_batches (calls), input, cached_input, cache_write, output (tokens),
+        usd. A reply that was paid for twice counts twice.
+
+    Raises:
+        StoreError: a file of the folder is damaged.
+    """
+    sums = ["input", "cached_input", "cache_write", "output", "usd"]
+    columns = ["payment", "rule", "model", "batch", *sums]
+    journals = [
+        pd.DataFrame(_read_journal(path), columns=columns) for path in sorted(folder.glob("*.journal"))
+    ]
+    segments = [read_segment(path, columns).to_pandas() for path in sorted(folder.glob("*.parquet"))]
+    rows = pd.concat([*journals, *segments]) if journals or segments else pd.DataFrame(columns=columns)
+    rows = rows.drop_duplicates("payment").assign(calls=1, in_batches=rows["batch"].astype(int))
+    table = rows.groupby(["rule", "model"], as_index=False)[["calls", "in_batches", *sums]].sum()
+    return table.sort_values(["rule", "model"], ignore_index=True)
