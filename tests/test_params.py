@@ -93,7 +93,7 @@ def test_written_settings_are_the_same_settings(tmp_path: Path) -> None:
     [
         ("rl.algorithm", "pppo", ["rl.algorithm is 'pppo'", "'ppo', 'grpo', 'reinforce_plus_plus' or"]),
         ("rl.stepps", 3, ["rl.stepps is not a setting", "did you mean steps?", "group_size"]),
-        ("ppo", {}, ["ppo is not a setting", "matrix, statistics, runtime"]),
+        ("ppo", {}, ["ppo is not a setting", "statistics, calibration, runtime"]),
         ("teacher", "cloud", ["teacher is 'cloud'; choose symbolic, or of llm.models: claude, gpt-4o-mini"]),
         ("judge", "symbolic", ["judge is 'symbolic'; choose none, or of llm.models: claude, gpt-4o-mini"]),
         ("llm.mode", "dead", ["llm.mode is 'dead'; choose 'live' or 'replay'"]),

@@ -137,6 +137,15 @@ def behaviors(*, run: str, rollouts: File, out: File, common: Common = COMMON) -
 
 
 @app.command
+def judging(*, run: str, rollouts: File, out: File, common: Common = COMMON) -> None:
+    """Let an LLM judge count the behaviors in a sample of a run's rollouts. `habits plan` says the cost."""
+    with step(common) as params:
+        from habits.behaviors.judging import judge_rollouts
+
+        judge_rollouts(params, run, rollouts, out)
+
+
+@app.command
 def statistics(*, results: File, out: File, common: Common = COMMON) -> None:
     """Accuracies, behavior counts and lengths with intervals over seeds and problems."""
     with step(common) as params:
@@ -155,12 +164,25 @@ def claims(*, statistics: File, claims: File, out: File, common: Common = COMMON
 
 
 @app.command
-def figures(*, name: str, statistics: File, out: File, common: Common = COMMON) -> None:
-    """Draw one figure as SVG, PNG and PDF."""
+def calibration(*, results: File, out: File, common: Common = COMMON) -> None:
+    """Compare the judge with the oracle and with people; correct its counts."""
+    with step(common) as params:
+        from habits.analysis.calibration import write_calibration
+
+        write_calibration(params, results, out)
+
+
+@app.command
+def figures(*, name: str, statistics: File, calibration: File, out: File, common: Common = COMMON) -> None:
+    """Draw one figure as SVG, PNG and PDF.
+
+    Args:
+        calibration: folder of the calibration; only figures about a judge read it.
+    """
     with step(common) as params:
         from habits.figures import draw_figure
 
-        draw_figure(params, name, statistics, out)
+        draw_figure(params, name, statistics, calibration, out)
 
 
 @app.command

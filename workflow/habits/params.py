@@ -16,6 +16,7 @@ import yaml
 from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from habits.cluster_params import PretrainedModel, Resources, Training, Verl
+from habits.llm_params import Calibration, Judging
 from habits.llm_params import Llm as Llm
 from habits.llm_params import LlmModel as LlmModel
 from habits.llm_params import Price as Price
@@ -268,8 +269,10 @@ class Params(Section):
     rl: Rl
     rollouts: Rollouts
     training: Training
+    judging: Judging
     matrix: list[Run] = Field(min_length=1)
     statistics: Statistics
+    calibration: Calibration
     runtime: Runtime
     resources: Resources
     llm: Llm

@@ -10,7 +10,7 @@ from pathlib import Path
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 
 from habits import manifests, versions, workdir
-from habits.artifacts import ArtifactError
+from habits.artifacts import ArtifactError, hash_path
 from habits.figures import available_figures
 from habits.params import ParamsError, validate
 from habits.cluster_params import PretrainedModel
@@ -74,6 +74,32 @@ def settings(*keys):
 def rater_settings(name):
     """What the replies of a teacher or judge depend on; neither prices nor pacing."""
     return PARAMS.llm.models[name].identity if name in PARAMS.llm.models else name
+
+
+def prompts(stage):
+    """A hash of the prompts of a stage, which are code to it."""
+    return hash_path(Path(f"{workflow.basedir}/workflow/prompts") / stage)
+
+
+def human_labels():
+    """The CSV of labels by people, if there is one."""
+    path = PARAMS.calibration.human_labels
+    return [] if path is None else [path]
+
+
+def if_judged(paths):
+    """What only an LLM judge makes; nothing when there is none."""
+    return [] if PARAMS.judge == "none" else paths
+
+
+def calibration_for(wildcards):
+    """The calibration, for a figure about the judge."""
+    return "results/calibration" if wildcards.name.startswith("judge_") else []
+
+
+def judge_for(wildcards):
+    """The judge, for a figure about it."""
+    return JUDGE if wildcards.name.startswith("judge_") else ""
 
 
 def line_of(wildcards):

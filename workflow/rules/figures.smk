@@ -5,6 +5,7 @@ rule figures:
     input:
         statistics="results/statistics",
         published=PUBLISHED,
+        calibration=calibration_for,
     output:
         report(
             "results/figures/{name}.svg",
@@ -21,9 +22,10 @@ rule figures:
         ENVIRONMENT
     params:
         settings=ANALYSIS,
+        judge=judge_for,
         code=fingerprint("figures"),
     message:
         "figures {wildcards.name}"
     shell:
         "habits figures --name {wildcards.name} --statistics {input.statistics}"
-        " --out results/figures --log {log}"
+        " --calibration results/calibration --out results/figures --log {log}"
