@@ -24,7 +24,7 @@ SMOKE = Path(__file__).parents[2] / "workflow/presets/smoke.yaml"
 
 @pytest.fixture(scope="module")
 def params() -> Params:
-    raw = load(SMOKE).model_dump()
+    raw = load(SMOKE).model_dump(mode="json")
     raw["matrix"] = [{"model": "plain", "priming": name, "seeds": [1]} for name in SETS]
     raw["matrix"][0]["seeds"] = [1, 2]
     raw["priming"]["traces"] = 40

@@ -50,11 +50,11 @@ def params() -> Params:
 
 @pytest.fixture
 def llm(params: Params) -> Llm:
-    price = {"as_of": TODAY, "input": 3, "cached_input": 0.3, "cache_write": 3.75, "output": 15}
-    entry = params.llm.models["claude"].model_dump() | {"model": "sonnet"}
+    price = {"as_of": str(TODAY), "input": 3, "cached_input": 0.3, "cache_write": 3.75, "output": 15}
+    entry = params.llm.models["claude"].model_dump(mode="json") | {"model": "sonnet"}
     entry["price"] = price | {"cached_from": 1024, "batch_discount": 0.5}
-    local = params.llm.models["local"].model_dump()
-    raw = params.llm.model_dump() | {"models": {"claude": entry, "local": local}}
+    local = params.llm.models["local"].model_dump(mode="json")
+    raw = params.llm.model_dump(mode="json") | {"models": {"claude": entry, "local": local}}
     return Llm.model_validate(raw)
 
 

@@ -94,10 +94,10 @@ def test_a_right_answer_is_found_whatever_the_thought_says() -> None:
     assert (found.verdict, found.ending) == ("correct", "found")
 
 
-def test_english_keeps_its_lines_and_has_no_tokens_of_the_tiny_models() -> None:
+def test_english_keeps_its_lines_and_has_no_foreign_words() -> None:
     text = "<think>\nFirst, 14 / 7 = 2.\nThat is not 28.\n</think>\n<answer> (14 / 7) * 3 </answer>"
     found = read(text, template="paper_base")
-    assert found.status == "ok" and found.n_tokens is None and not found.foreign_words
+    assert found.status == "ok" and found.n_tokens == 23 and not found.foreign_words
     assert found.response == text.removeprefix("<think>")
 
 

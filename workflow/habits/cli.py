@@ -17,6 +17,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from habits import jobs
+from habits.cluster_params import PretrainedModel
 from habits.params import Params, ParamsError, load, schema_text
 
 PACKAGE = Path(__file__).parent
@@ -71,11 +72,17 @@ def problems(*, out: File, common: Common = COMMON) -> None:
 
 @app.command
 def base_model(*, model: str, problems: File, out: File, common: Common = COMMON) -> None:
-    """Train a tiny base model from scratch on its generated corpus."""
+    """Train a tiny base model from scratch on its generated corpus, or fetch a pretrained one."""
     with step(common) as params:
-        from habits.models.base_model import train_base_model
+        if isinstance(spec := params.models[model], PretrainedModel):
+            jobs.allow_network()
+            from habits.models.pretrained import fetch_pretrained
 
-        train_base_model(params, model, problems, out)
+            fetch_pretrained(spec, out)
+        else:
+            from habits.models.base_model import train_base_model
+
+            train_base_model(params, model, problems, out)
 
 
 @app.command
@@ -161,6 +168,15 @@ def behaviors(*, run: str, rollouts: File, out: File, common: Common = COMMON) -
 
 
 @app.command
+def judging(*, run: str, rollouts: File, out: File, common: Common = COMMON) -> None:
+    """Let an LLM judge count the behaviors in a sample of a run's rollouts. `habits plan` says the cost."""
+    with step(common) as params:
+        from habits.behaviors.judging import judge_rollouts
+
+        judge_rollouts(params, run, rollouts, out)
+
+
+@app.command
 def statistics(*, results: File, out: File, common: Common = COMMON) -> None:
     """Accuracies, behavior counts and lengths with intervals over seeds and problems."""
     with step(common) as params:
@@ -179,12 +195,25 @@ def claims(*, statistics: File, claims: File, out: File, common: Common = COMMON
 
 
 @app.command
-def figures(*, name: str, statistics: File, out: File, common: Common = COMMON) -> None:
-    """Draw one figure as SVG, PNG and PDF."""
+def calibration(*, results: File, out: File, common: Common = COMMON) -> None:
+    """Compare the judge with the oracle and with people; correct its counts."""
+    with step(common) as params:
+        from habits.analysis.calibration import write_calibration
+
+        write_calibration(params, results, out)
+
+
+@app.command
+def figures(*, name: str, statistics: File, calibration: File, out: File, common: Common = COMMON) -> None:
+    """Draw one figure as SVG, PNG and PDF.
+
+    Args:
+        calibration: folder of the calibration; only figures about a judge read it.
+    """
     with step(common) as params:
         from habits.figures import draw_figure
 
-        draw_figure(params, name, statistics, out)
+        draw_figure(params, name, statistics, calibration, out)
 
 
 @app.command

@@ -22,6 +22,7 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -282,3 +283,25 @@ def read_segment(path: Path, columns: list[str], keys: list[str] | None = None) 
             f"{path}: not a segment of the response store: {error}; `dvc checkout --force {path.parent}` "
             "restores it if it was recorded"
         ) from None
+
+
+def spent_by_rule(folder: Path = REPLIES) -> pd.DataFrame:
+    """What the stored replies cost: a row a rule and model.
+
+    Returns:
+        columns rule, model, calls, in_batches (calls), input, cached_input, cache_write, output (tokens),
+        usd. A reply that was paid for twice counts twice.
+
+    Raises:
+        StoreError: a file of the folder is damaged.
+    """
+    sums = ["input", "cached_input", "cache_write", "output", "usd"]
+    columns = ["payment", "rule", "model", "batch", *sums]
+    journals = [
+        pd.DataFrame(_read_journal(path), columns=columns) for path in sorted(folder.glob("*.journal"))
+    ]
+    segments = [read_segment(path, columns).to_pandas() for path in sorted(folder.glob("*.parquet"))]
+    rows = pd.concat([*journals, *segments]) if journals or segments else pd.DataFrame(columns=columns)
+    rows = rows.drop_duplicates("payment").assign(calls=1, in_batches=rows["batch"].astype(int))
+    table = rows.groupby(["rule", "model"], as_index=False)[["calls", "in_batches", *sums]].sum()
+    return table.sort_values(["rule", "model"], ignore_index=True)

@@ -12,6 +12,7 @@ from typing import Literal, get_args
 
 from habits.llm.requests import Answer
 from habits.priming.language import REPLY_WORDS, THINK_END, StopReason
+from habits.priming.prose import count_words
 from habits.tasks.countdown import Problem, Reason, Verdict, grade
 
 Status = Literal[
@@ -34,7 +35,7 @@ class Demonstration:
         verdict: of the reward; None without a reply.
         ending: ``found``: right; ``slip``: wrong, though its last equation states the target; ``gave_up``:
             wrong, and it does not claim more; None where no answer can be read.
-        n_tokens: of the models' tokenizer; None where no model at hand has one for the prompt template.
+        n_tokens: of the models' tokenizer, in English about (see `prose.count_words`); None without a reply.
         foreign_words: those that the tiny models do not know.
     """
 
@@ -80,7 +81,7 @@ def read_answer(answer: Answer, problem: Problem, template: str, longest: int) -
         response=response,
         verdict=verdict.reason,
         ending=_ending(response, verdict, problem),
-        n_tokens=len(words) if template == "short" else None,
+        n_tokens=len(words) if template == "short" else count_words(response),
         foreign_words=foreign,
     )
 

@@ -29,7 +29,7 @@ from habits.priming.language import Trace
 from habits.priming.sets import EMPTY, NEGATIVE, PARENTS, SETS, SYMBOLIC, demonstrations_for
 from habits.priming.taught import taught_traces
 from habits.priming.teacher import RECIPES, Ending, Limits, write_trace
-from habits.priming.traces import SCHEMA, prompt_template, quality, row
+from habits.priming.traces import LANGUAGES, SCHEMA, Language, prompt_template, quality, row
 from habits.tasks.countdown import Problem
 from habits.tasks.countdown.table import read_problems
 
@@ -74,9 +74,10 @@ def write_priming(params: Params, priming: str, seed: int, problems: Path, teach
 def make_traces(params: Params, priming: str, seed: int, problems: list[Problem]) -> pd.DataFrame:
     """The symbolic teacher's traces of a set and seed as a frame with the columns of ``SCHEMA``."""
     template = prompt_template(params)
-    slots = Writer(params, seed).slots(problems)
+    writer = Writer(params, seed, LANGUAGES[template.name])
+    slots = writer.slots(problems)
     rows = [
-        row(priming, seed, index, slot[priming], template)
+        row(priming, seed, index, writer.language.write(slot[priming]), template)
         for index, slot in zip(range(params.priming.traces), slots, strict=False)
     ]
     return pd.DataFrame(rows, columns=SCHEMA.names)
@@ -85,8 +86,8 @@ def make_traces(params: Params, priming: str, seed: int, problems: list[Problem]
 class Writer:
     """Writes the traces of all sets of one seed, problem by problem."""
 
-    def __init__(self, params: Params, seed: int) -> None:
-        self.seed = seed
+    def __init__(self, params: Params, seed: int, language: Language) -> None:
+        self.seed, self.language = seed, language
         self.slip_share = params.priming.arithmetic_slip_share
         self.limits = Limits(
             params.priming.max_trace_tokens,
@@ -129,7 +130,9 @@ class Writer:
         slot["negative_control"] = direct_solution(self._rng("negative_control", index), shown, largest)
         # One generator name for both: the twins have the same answer and differ in the dots alone.
         slot["empty_cot"] = empty_thought(self._rng("empty_cot", index), shown, largest)
-        dotted = dotted_thought(self._rng("empty_cot", index), slot["all_strategies"], largest)
+        parent = slot["all_strategies"]
+        length = self.language.count(self.language.write(parent).thought)
+        dotted = dotted_thought(self._rng("empty_cot", index), parent, length, largest)
         return slot | {"length_matched_empty_cot": dotted}
 
     def _ending(self, name: str, index: int) -> Ending:

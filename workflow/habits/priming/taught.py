@@ -26,7 +26,7 @@ from habits.params import Params
 from habits.priming.controls import dotted_thought, empty_thought
 from habits.priming.language import Trace
 from habits.priming.sets import EMPTY, NEGATIVE
-from habits.priming.traces import SCHEMA, prompt_template, row
+from habits.priming.traces import LANGUAGES, SCHEMA, Language, prompt_template, row
 from habits.tasks.countdown import Problem
 
 COLUMNS = ["request", "numbers", "target", "status", "response", "verdict", "ending"]
@@ -51,12 +51,12 @@ def taught_traces(params: Params, priming: str, seed: int, source: Path) -> pd.D
     chosen = shuffled[_suited(shuffled, priming)].head(params.priming.traces)
     if len(chosen) < params.priming.traces:
         raise ArtifactError(_shortage(params, priming, frame, source))
-    template = prompt_template(params)
+    template, largest = prompt_template(params), params.countdown.max_intermediate
     rows = []
     for index, demonstration in enumerate(chosen.to_dict("records")):
         trace = _trace(demonstration)
         if priming in EMPTY:
-            control = _control(priming, seed, index, trace, params.countdown.max_intermediate)
+            control = _control(priming, seed, index, trace, largest, LANGUAGES[template.name])
             rows.append(row(priming, seed, index, control, template, params.teacher))
         else:
             reply = str(demonstration["request"])
@@ -78,12 +78,14 @@ def _trace(demonstration: dict[Any, Any]) -> Trace:
     return Trace(problem, demonstration["response"], demonstration["ending"], spans=None)
 
 
-def _control(priming: str, seed: int, index: int, parent: Trace, largest: int | None) -> Trace:
+def _control(
+    priming: str, seed: int, index: int, parent: Trace, largest: int | None, language: Language
+) -> Trace:
     # One generator name for both: the twins have the same answer and differ in the dots alone.
     rng = Random(f"{seed}/empty_cot/{index}")
     if priming == "empty_cot":
-        return empty_thought(rng, parent.problem, largest)
-    return dotted_thought(rng, parent, largest)
+        return language.write(empty_thought(rng, parent.problem, largest))
+    return language.write(dotted_thought(rng, parent, language.count(parent.thought), largest))
 
 
 def _shortage(params: Params, priming: str, frame: pd.DataFrame, source: Path) -> str:

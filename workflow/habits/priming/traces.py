@@ -5,6 +5,7 @@ Reads and writes no files.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from itertools import chain
 from typing import Any
@@ -15,9 +16,28 @@ import pyarrow as pa
 from habits.params import Params, ParamsError
 from habits.priming.controls import count_tokens
 from habits.priming.language import BEHAVIORS, Trace
+from habits.priming.prose import count_words, in_prose
 from habits.priming.sets import PARENTS, SYMBOLIC
 from habits.tasks.countdown import TEMPLATES, PromptTemplate, grade
 
+
+@dataclass(frozen=True)
+class Language:
+    """How a trace is written for the models of a prompt template.
+
+    Args:
+        write: the trace in these models' language.
+        count: tokens of a text; exact for the tiny models, else about (see `prose.count_words`).
+    """
+
+    write: Callable[[Trace], Trace]
+    count: Callable[[str], int]
+
+
+LANGUAGES = {
+    "short": Language(lambda trace: trace, count_tokens),
+    "paper_base": Language(in_prose, count_words),
+}
 SPAN = pa.struct([("behavior", pa.string()), ("start", pa.int64()), ("end", pa.int64())])
 SCHEMA = pa.schema(
     [
@@ -121,7 +141,8 @@ def row(
         reply: key of the stored reply that holds it, which is then its parent.
     """
     prompt = template.render(trace.problem)
-    count_tokens(prompt)
+    count = LANGUAGES[template.name].count
+    count(prompt)  # a word outside the vocabulary is an error
     derived = [trace_id(PARENTS[name], seed, index)] if name in PARENTS else []
     planted, spans = trace.planted, trace.spans
     return {
@@ -135,7 +156,7 @@ def row(
         "set": name,
         "seed": seed,
         "verdict": grade(trace.response, trace.problem).reason,
-        "n_tokens": count_tokens(trace.response),
+        "n_tokens": count(trace.response),
         "stop_reason": trace.stop_reason,
         "parents": [reply] if reply else derived,
         "planted": planted and [{"behavior": b, "count": count} for b, count in planted.items()],
