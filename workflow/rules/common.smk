@@ -9,6 +9,7 @@ sys.path.insert(0, f"{workflow.basedir}/workflow")
 
 from habits import manifests, versions, workdir
 from habits.artifacts import ArtifactError
+from habits.figures import FIGURES as FIGURE_SPECS
 from habits.figures import available_figures
 from habits.params import ParamsError, validate
 from habits.sources import fingerprint
@@ -108,10 +109,22 @@ def expected_tokens(wildcards):
     return rl.steps * rl.prompts_per_step * rl.group_size * (rl.max_response_tokens if searches else 20)
 
 
+def rollouts_of_runs():
+    """Evaluation rollouts of every run, and those that its RL trained on."""
+    return expand("results/rollouts/{run}.parquet", run=RUNS) + expand(
+        "results/rl/{run}/rollouts.parquet", run=RUNS
+    )
+
+
 def traces_of_runs():
     """The traces of every priming set in the matrix."""
     primed = {(run.priming, run.seed) for run in PARAMS.runs if run.priming != "none"}
     return [f"data/priming/{priming}/seed{seed}.parquet" for priming, seed in sorted(primed)]
+
+
+def tables_of_figure(wildcards):
+    """The folder of tables that a figure is drawn from."""
+    return f"results/{FIGURE_SPECS[wildcards.name].tables}"
 
 
 ANALYSIS = settings("matrix", "statistics", "rl.algorithm")

@@ -3,7 +3,7 @@
 
 rule figures:
     input:
-        statistics="results/statistics",
+        tables=tables_of_figure,
         published=PUBLISHED,
     output:
         multiext("results/figures/{name}", ".svg", ".png", ".pdf", ".json"),
@@ -19,5 +19,4 @@ rule figures:
     message:
         "figures {wildcards.name}"
     shell:
-        "habits figures --name {wildcards.name} --statistics {input.statistics}"
-        " --out results/figures --log {log}"
+        "habits figures --name {wildcards.name} --tables {input.tables}" " --out results/figures --log {log}"

@@ -1,7 +1,7 @@
 """Length, language mixing and words of reconsideration in the rollouts of all runs.
 
 Reads ``results/rollouts`` (evaluation) and ``results/rl/*/rollouts.parquet`` (training) of every run in the
-matrix; writes ``results/analyses/*.parquet``: length_bins, length_slopes, mixing_by_step, mixing_trend,
+matrix; writes ``results/analyses/*.parquet``: length_bins, length_slopes, mixing_by_step, mixing_overall,
 aha_by_step, original_words, mixed_examples. Seeds of a condition are pooled. `analyse` computes the same
 tables from any rollouts (``habits analyze``).
 """
@@ -14,7 +14,7 @@ import pandas as pd
 
 from habits.analysis.aha_words import add_aha, aha_by_step, original_table
 from habits.analysis.cot_length import length_bins, length_slopes
-from habits.analysis.language_mixing import add_mixing, mixed_examples, mixing_by_step, mixing_trend
+from habits.analysis.language_mixing import add_mixing, mixed_examples, mixing_by_step, mixing_overall
 from habits.analysis.responses import CountTokens, phases, responses
 from habits.artifacts import read_parquet, replacing, stamp, write_parquet
 from habits.params import Params, RunId
@@ -26,7 +26,7 @@ READ = [
     *("n_tokens", "rl_step", "split", "seed"),
 ]
 TABLES = (
-    *("length_bins", "length_slopes", "mixing_by_step", "mixing_trend"),
+    *("length_bins", "length_slopes", "mixing_by_step", "mixing_overall"),
     *("aha_by_step", "original_words", "mixed_examples"),
 )
 Tables = dict[str, pd.DataFrame]
@@ -80,7 +80,7 @@ def analyse(rows: pd.DataFrame, confidence: float) -> Tables:
         "length_bins": length_bins(rows, confidence),
         "length_slopes": length_slopes(rows, confidence),
         "mixing_by_step": mixing_by_step(rows, confidence),
-        "mixing_trend": mixing_trend(rows, confidence),
+        "mixing_overall": mixing_overall(rows, confidence),
         "aha_by_step": aha_by_step(rows, confidence),
         "original_words": original_table(rows),
         "mixed_examples": mixed_examples(rows),

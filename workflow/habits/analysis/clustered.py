@@ -23,7 +23,7 @@ CONVERGED = 1e-10
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its interval; ``status`` says why there is none (then all are NaN)."""
+    """A number with its interval; ``status`` says why there is none (then its ends are NaN)."""
 
     value: float
     low: float
@@ -89,7 +89,7 @@ def slope(values_N: Floats, x_N: Floats, problem_N: Codes, confidence: float) ->
     if len(x_N) == 0:
         return missing("no responses")
     if np.ptp(x_N) == 0:
-        return missing("all are equally long", len(x_N), len(np.unique(problem_N)))
+        return missing("x does not vary", len(x_N), len(np.unique(problem_N)))
     return _fit(values_N, np.column_stack([np.ones(len(x_N)), x_N]), problem_N, confidence)
 
 
@@ -147,14 +147,15 @@ def _fit(
     if problems < 2 or count <= design.shape[1]:
         value = float(np.average(values_N, weights=weights_N)) if design.shape[1] == 1 else np.nan
         return Estimate(value, np.nan, np.nan, np.nan, count, problems, "fewer than two problems")
-    if np.ptp(values_N) == 0:  # no spread at all: an interval of no width
+    if np.ptp(values_N) == 0:
         value = float(values_N[0]) if design.shape[1] == 1 else 0.0
-        return Estimate(value, value, value, np.nan, count, problems)
+        return Estimate(value, np.nan, np.nan, np.nan, count, problems, "no spread")
     model = OLS(values_N, design) if weights_N is None else WLS(values_N, design, weights=weights_N)
     result = model.fit(cov_type="cluster", cov_kwds={"groups": problem_N}, use_t=True)
-    value, error = float(result.params[-1]), float(result.bse[-1])
+    with np.errstate(invalid="ignore"):  # a variance of 0 may come out as -1e-33
+        value, error = float(result.params[-1]), float(result.bse[-1])
     if not error > 1e-12:
-        return Estimate(value, value, value, np.nan, count, problems)
+        return Estimate(value, np.nan, np.nan, np.nan, count, problems, "no spread")
     low, high = result.conf_int(1 - confidence)[-1]
     return Estimate(value, float(low), float(high), float(result.pvalues[-1]), count, problems)
 

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from fontTools import unicodedata
 
-from habits.analysis.clustered import Estimate, codes, difference, mean, share, slope
+from habits.analysis.clustered import codes, difference, mean, share, slope
 from habits.analysis.responses import step_groups
 
 OriginalClass = Literal["english", "chinese", "mixed", "neither"]
@@ -153,16 +153,23 @@ def mixing_by_step(rows: pd.DataFrame, confidence: float) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def mixing_trend(rows: pd.DataFrame, confidence: float) -> pd.DataFrame:
-    """One row a source: change of the mixed share per 100 steps (slope, low, high, p, n, status)."""
+def mixing_overall(rows: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    """One row a source: the columns of `mixing_by_step` over all steps, and the trend.
+
+    slope (with slope_low, slope_high, slope_status) is the change of the mixed share per 100 steps.
+    """
     found = []
-    for source, part in rows[rows["rl_step"].notna()].groupby("source", sort=True):
-        step = part["rl_step"].to_numpy(dtype=float) / PER_STEPS
-        estimate = slope(part["mixed"].to_numpy(dtype=float), step, codes(part["problem"]), confidence)
-        found.append({"source": source, **vars(estimate)})
-    return pd.DataFrame(found, columns=["source", *Estimate.__annotations__]).rename(
-        columns={"value": "slope"}
-    )
+    for source, part in rows.groupby("source", sort=True):
+        stepped = part[part["rl_step"].notna()]
+        step = stepped["rl_step"].to_numpy(dtype=float) / PER_STEPS
+        mixed = stepped["mixed"].to_numpy(dtype=float)
+        trend = slope(mixed, step, codes(stepped["problem"]), confidence)
+        found.append(
+            {"source": source, **_mixed(part, confidence)}
+            | {"slope": trend.value, "slope_low": trend.low, "slope_high": trend.high}
+            | {"slope_status": trend.status}
+        )
+    return pd.DataFrame(found)
 
 
 def mixed_examples(rows: pd.DataFrame, at_most: int = 50) -> pd.DataFrame:

@@ -26,7 +26,6 @@ from habits.artifacts import ArtifactError, hash_json
 
 COLOR = re.compile(r"\x1b\[[0-9;?]{0,30}[A-Za-z]")
 RAY_PREFIX = re.compile(r"\(([^()\n]{0,120}?pid=[^()\n]{1,80})\) ?")
-REPEATED = re.compile(r" \[repeated (\d+)x across cluster\]")
 HEADER = re.compile(r"={10,200} Processing New Sample ={10,200}")
 STEP = re.compile(r"epoch (\d{1,9}), step (\d{1,9})")
 VALIDATION = "validation generation end"
@@ -63,7 +62,6 @@ class ImportReport:
         samples: headers of samples.
         read: samples that became rollouts.
         unread: the others.
-        collapsed_lines: repeats that Ray printed only once; their samples may lack lines.
         notes: what is unknown about all samples, in words.
     """
 
@@ -72,7 +70,6 @@ class ImportReport:
     samples: int
     read: int
     unread: list[Unread]
-    collapsed_lines: int
     notes: list[str]
 
     @property
@@ -142,9 +139,7 @@ def read_log(path: Path) -> ImportedLog:
         except _SampleError as error:
             unread.append(Unread(sample.line, str(error)))
     rollouts = _finished(rows, path.stem)
-    report = ImportReport(
-        path.name, reader.count, len(reader.samples), len(rows), unread, reader.collapsed, _notes(rollouts)
-    )
+    report = ImportReport(path.name, reader.count, len(reader.samples), len(rows), unread, _notes(rollouts))
     return ImportedLog(rollouts, report)
 
 
@@ -158,16 +153,13 @@ class _Reader:
         self.epoch: int | None = None
         self.step: int | None = None
         self.split = "unknown"
-        self.count = self.collapsed = 0
+        self.count = 0
 
     def read(self, lines: Iterable[str]) -> None:
         """Take in all lines."""
         for number, raw in enumerate(lines, start=1):
             self.count = number
-            line = _clean(number, raw)
-            if repeat := REPEATED.search(line.text[-200:]):
-                self.collapsed += int(repeat.group(1)[:9])
-            self.take(line)
+            self.take(_clean(number, raw))
 
     def take(self, line: _Line) -> None:
         """Take in one line."""

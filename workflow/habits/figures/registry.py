@@ -1,6 +1,7 @@
 """All figures by name, which of them a matrix can fill, and how one is drawn.
 
-Reads ``results/statistics/*.parquet`` and the published series; writes ``results/figures/{name}.*``.
+Reads the tables that a figure names (``results/statistics`` or ``results/analyses``) and the published
+series; writes ``results/figures/{name}.*``.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from habits.figures import (
     accuracy_over_steps,
     backtracking_vs_accuracy,
     behaviors_over_steps,
+    cot_length,
     plain_vs_searching,
     response_length_over_steps,
     sinking_controls,
@@ -30,11 +32,12 @@ from habits.params import Params
 
 @dataclass(frozen=True)
 class FigureSpec:
-    """How a figure is drawn, whether a matrix has what it needs, and the need in words."""
+    """How a figure is drawn, whether a matrix has what it needs, the need in words, where its tables are."""
 
     draw: Callable[[Tables], Drawing]
     possible: Callable[[Params], bool]
     needs: str
+    tables: str = "statistics"
 
 
 def _keys(params: Params) -> set[ConditionKey]:
@@ -79,6 +82,9 @@ FIGURES = {
         lambda params: any(control_conditions(c, params.rl.algorithm) <= _keys(params) for c in CONTROLS),
         "the conditions of one of the controls",
     ),
+    "cot_length": FigureSpec(
+        cot_length.draw, lambda params: _main(params) > 0, "a condition", tables="analyses"
+    ),
 }
 
 
@@ -87,8 +93,11 @@ def available_figures(params: Params) -> list[str]:
     return [name for name, spec in FIGURES.items() if spec.possible(params)]
 
 
-def draw_figure(params: Params, name: str, statistics: Path, out: Path) -> None:
+def draw_figure(params: Params, name: str, tables: Path, out: Path) -> None:
     """Draw one figure into the folder ``out``: ``name``.svg, .png, .pdf and .json (title, caption, alt).
+
+    Args:
+        tables: the folder that ``FIGURES[name].tables`` names.
 
     Raises:
         ArtifactError: no such figure, the matrix cannot fill it, or a series is empty or incomplete.
@@ -99,6 +108,6 @@ def draw_figure(params: Params, name: str, statistics: Path, out: Path) -> None:
     if not spec.possible(params):
         raise ArtifactError(f"figure {name} needs {spec.needs} in the matrix of params.yaml")
     with themed():
-        save(spec.draw(Tables(params, statistics)), name, out)
-    parents = sorted(statistics.glob("*.parquet"))
+        save(spec.draw(Tables(params, tables)), name, out)
+    parents = sorted(tables.glob("*.parquet"))
     stamp(out / f"{name}.json", settings={"figure": name}, parents=parents)
