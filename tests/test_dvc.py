@@ -20,7 +20,7 @@ from habits.params import Params
 ROOT = Path(__file__).parents[1]
 CHECKOUT = ("Snakefile", "dvc.yaml", ".dvcignore", ".gitignore", "profiles", "workflow", "envs")
 BIN = Path(sys.executable).parent
-AFTER_RL = {"rl", "rollouts", "behaviors", "statistics", "claims", "figures", "report"}
+AFTER_RL = {"rl", "rollouts", "behaviors", "statistics", "analyses", "claims", "figures", "report"}
 AFTER_ROLLOUTS = AFTER_RL - {"rl", "rollouts"}
 ROLLOUTS = "results/rollouts/plain/none/ppo/seed1.parquet"
 
@@ -302,7 +302,7 @@ def flip(path: Path) -> None:
 
 
 def test_small_tables_are_enough_to_draw_every_figure(original: Path, tmp_path: Path) -> None:
-    sparse = clone(original, tmp_path / "sparse", "results/statistics")
+    sparse = clone(original, tmp_path / "sparse", "results/statistics", "results/analyses")
     assert not (sparse / "results/rl").exists()
     plan = planned(sparse, "all_figures")
     assert set(plan) == {"figures"}

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from habits.analysis.aha_words import KINDS, LEXICON, aha_by_step, aha_counts, original_words
+from habits.analysis.aha_words import KINDS, LEXICON, aha_counts, original_words
 from habits.analysis.analyses import analyse, prepared
 
 FOUND = {
@@ -130,7 +130,7 @@ def rollouts() -> pd.DataFrame:
 
 
 def test_rates_are_per_response_and_per_thousand_tokens_and_against_the_start() -> None:
-    table = aha_by_step(prepared(rollouts(), "x"), 0.95)
+    table = analyse(prepared(rollouts(), "x"), 0.95)["aha_by_step"]
     rows = table[table["kind"] == "wait"].set_index("rl_step")
     assert rows["share"].tolist() == [0.1, 0.5]
     assert rows["per_1000"].tolist() == pytest.approx([20 / 4, 200 / 8])

@@ -11,17 +11,20 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
 
 from synthetic_results import Analysed, analyse  # noqa: E402
 
+from habits.analysis.analyses import write_analyses  # noqa: E402
 from habits.figures import FIGURES, draw_figure  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Analysed:
-    return analyse(tmp_path_factory.mktemp("figures_results"))
+    found = analyse(tmp_path_factory.mktemp("figures_results"))
+    write_analyses(found.params, found.results, found.results / "analyses")
+    return found
 
 
 @pytest.fixture(scope="session")
 def drawn(run: Analysed, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("figures")
     for name in FIGURES:
-        draw_figure(run.params, name, run.statistics, out)
+        draw_figure(run.params, name, run.results / FIGURES[name].tables, out)
     return out

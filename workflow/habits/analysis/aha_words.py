@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from habits.analysis.clustered import codes, difference, mean, share
-from habits.analysis.responses import step_groups
+from habits.analysis.clustered import Codes, difference, mean, share
+from habits.analysis.resampling import Floats
+from habits.analysis.responses import by_step
 
 PER = 1000.0  # rates are per so many tokens
 ANY = "any"
@@ -137,15 +138,18 @@ def aha_by_step(rows: pd.DataFrame, confidence: float) -> pd.DataFrame:
     """
     found = []
     for source, part in rows.groupby("source", sort=True):
-        steps = step_groups(part["rl_step"])
-        for step in sorted(steps.dropna().unique()) or [np.nan]:
-            own = part if np.isnan(step) else part[steps == step]
-            both = part[(part["rl_step"] == 0) | (steps == step)]
-            for kind in (ANY, *KINDS):
+        length = np.maximum(part["length"].to_numpy(dtype=float), 1.0)
+        problem, step = part["problem"].to_numpy(), part["rl_step"].to_numpy()
+        rates = {kind: PER * part[kind].to_numpy(dtype=float) / length for kind in (ANY, *KINDS)}
+        for first, own in by_step(part["rl_step"]):
+            both = own | (step == 0)
+            for kind, rate in rates.items():
+                change = difference(rate[both], step[both] > 0, problem[both], confidence, length[both])
                 found.append(
-                    {"source": source, "rl_step": step, "kind": kind}
-                    | _rates(own, kind, confidence)
-                    | _against(both, kind, confidence)
+                    {"source": source, "rl_step": first, "kind": kind}
+                    | {"count": int(part[kind].to_numpy()[own].sum())}
+                    | _rates(rate[own], length[own], problem[own], confidence)
+                    | {"against_start": change.value, "start_low": change.low, "start_high": change.high}
                 )
     return pd.DataFrame(found)
 
@@ -163,14 +167,12 @@ def original_table(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def _rates(own: pd.DataFrame, kind: str, confidence: float) -> dict[str, float]:
-    counts, length, problem = _arrays(own, kind)
-    with_one = share((counts > 0).astype(float), problem, confidence)
-    rate = mean(PER * counts / length, problem, confidence, weights_N=length)
+def _rates(rate_N: Floats, length_N: Floats, problem_N: Codes, confidence: float) -> dict[str, float]:
+    with_one = share((rate_N > 0).astype(float), problem_N, confidence)
+    rate = mean(rate_N, problem_N, confidence, weights_N=length_N)
     return {
         "n": with_one.n,
         "n_problems": with_one.n_problems,
-        "count": int(counts.sum()),
         "share": with_one.value,
         "low": with_one.low,
         "high": with_one.high,
@@ -178,16 +180,3 @@ def _rates(own: pd.DataFrame, kind: str, confidence: float) -> dict[str, float]:
         "rate_low": rate.low,
         "rate_high": rate.high,
     }
-
-
-def _against(both: pd.DataFrame, kind: str, confidence: float) -> dict[str, float]:
-    counts, length, problem = _arrays(both, kind)
-    later = (both["rl_step"] > 0).to_numpy()
-    estimate = difference(PER * counts / length, later, problem, confidence, weights_N=length)
-    return {"against_start": estimate.value, "start_low": estimate.low, "start_high": estimate.high}
-
-
-def _arrays(rows: pd.DataFrame, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Counts, lengths (at least 1) and problems of the rows."""
-    length = np.maximum(rows["length"].to_numpy(dtype=float), 1.0)
-    return rows[kind].to_numpy(dtype=float), length, codes(rows["problem"])

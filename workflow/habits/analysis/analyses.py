@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from habits.analysis.aha_words import add_aha, aha_by_step, original_table
+from habits.analysis.clustered import codes
 from habits.analysis.cot_length import length_bins, length_slopes
 from habits.analysis.language_mixing import add_mixing, mixed_examples, mixing_by_step, mixing_overall
 from habits.analysis.responses import CountTokens, phases, responses
@@ -75,7 +76,8 @@ def prepared(frame: pd.DataFrame, where: str, count_tokens: CountTokens | None =
 
 def analyse(rows: pd.DataFrame, confidence: float) -> Tables:
     """All tables of one condition, each described at the function that computes it."""
-    rows = rows.assign(phase=phases(rows["rl_step"]))
+    numbered = {name: codes(rows[name]) for name in ("problem", "policy")}
+    rows = rows.assign(phase=phases(rows["rl_step"]), **numbered)
     return {
         "length_bins": length_bins(rows, confidence),
         "length_slopes": length_slopes(rows, confidence),

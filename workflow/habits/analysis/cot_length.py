@@ -1,11 +1,11 @@
 """Is longer reasoning better? Length of responses against accuracy and reward.
 
-Takes the rows of `habits.analysis.responses`, gives two tables. Bins show the shape; slopes say how much a
-hundred more tokens go with. Both are given for each phase of training, raw (``all problems``, which mixes
-length with difficulty: hard problems are answered at length and wrongly) and within problems (``same
-problem``: each response compared with others of the same policy to the same problem). Truncated responses
-are as long as allowed and mostly wrong by construction: bins state their share, slopes come with and
-without them.
+Takes the rows of `habits.analysis.responses` as `analyses.analyse` has numbered them, gives two tables. Bins
+show the shape; slopes say how much a hundred more tokens go with. Both are given for each phase of training,
+raw (``all problems``, which mixes length with difficulty: hard problems are answered at length and wrongly)
+and within problems (``same problem``: each response compared with others of the same policy to the same
+problem). Truncated responses are as long as allowed and mostly wrong by construction: bins state their share,
+slopes come with and without them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import pandas as pd
 from habits.analysis.clustered import (
     Codes,
     Estimate,
-    codes,
     mean,
     repeated,
     share,
@@ -84,27 +83,26 @@ def _parts(rows: pd.DataFrame) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
 def _bins(part: pd.DataFrame, comparison: str, confidence: float) -> list[dict[str, object]]:
     within = comparison == SAME_PROBLEM
     if within:
-        part = part[repeated(codes(part["problem"]))]
+        part = part[repeated(part["problem"].to_numpy())]
     if part.empty:
         return []
-    problem, policy = codes(part["problem"]), codes(part["policy"])
-    length = part["length"].to_numpy(dtype=float)
+    problem, policy, length, truncated = (
+        part[name].to_numpy() for name in ("problem", "policy", "length", "truncated")
+    )
     length = without_effects(length, problem, policy) if within else length
     place = _quantile_bins(length)
+    bins = [place == b for b in range(int(place.max()) + 1)]
+    described = [{**_described(length[own]), "truncated": float(truncated[own].mean())} for own in bins]
     found: list[dict[str, object]] = []
     for metric in METRICS:
         values = _values(part, metric)
         if np.isnan(values).any():
             continue
-        if within:
-            values = without_effects(values, problem, policy)
-        as_share = metric == "accuracy" and not within
-        for b in range(int(place.max()) + 1):
-            own = place == b
-            estimate = (share if as_share else mean)(values[own], problem[own], confidence)
-            truncated = float(part["truncated"][own].mean())
-            described = {"metric": metric, "bin": b, **_described(length[own]), "truncated": truncated}
-            found.append({**described, **_columns(estimate, "mean")})
+        values = without_effects(values, problem, policy) if within else values
+        estimator = share if metric == "accuracy" and not within else mean
+        for b, own in enumerate(bins):
+            estimate = estimator(values[own], problem[own], confidence)
+            found.append({"metric": metric, "bin": b, **described[b], **_columns(estimate, "mean")})
     return found
 
 
@@ -126,7 +124,7 @@ def _described(length: Floats) -> dict[str, float]:
 def _slopes(part: pd.DataFrame, metric: str, confidence: float) -> dict[str, Estimate]:
     part = part[part[_column(metric)].notna()]
     values, length = _values(part, metric), part["length"].to_numpy(dtype=float) / PER
-    problem, policy = codes(part["problem"]), codes(part["policy"])
+    problem, policy = part["problem"].to_numpy(), part["policy"].to_numpy()
     return {
         ALL_PROBLEMS: slope(values, length, problem, confidence),
         SAME_PROBLEM: slope_within(values, length, problem, policy, confidence),

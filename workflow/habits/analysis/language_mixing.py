@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 from fontTools import unicodedata
 
-from habits.analysis.clustered import codes, difference, mean, share, slope
-from habits.analysis.responses import step_groups
+from habits.analysis.clustered import difference, mean, share, slope
+from habits.analysis.responses import by_step
 
 OriginalClass = Literal["english", "chinese", "mixed", "neither"]
 CLASSES: tuple[OriginalClass, ...] = ("english", "chinese", "mixed", "neither")
@@ -144,12 +144,14 @@ def mixing_by_step(rows: pd.DataFrame, confidence: float) -> pd.DataFrame:
     """
     found = []
     for source, part in rows.groupby("source", sort=True):
-        steps = step_groups(part["rl_step"])
-        for step in sorted(steps.dropna().unique()) or [np.nan]:
-            own = part if np.isnan(step) else part[steps == step]
-            found.append({"source": source, "rl_step": step, **_mixed(own, confidence)})
-            start = part["rl_step"] == 0
-            found[-1] |= _against(part[start | (steps == step)], step, confidence)
+        mixed, problem, step = (part[name].to_numpy() for name in ("mixed", "problem", "rl_step"))
+        for first, own in by_step(part["rl_step"]):
+            both = own | (step == 0)
+            change = difference(mixed[both], step[both] > 0, problem[both], confidence)
+            found.append(
+                {"source": source, "rl_step": first, **_mixed(part[own], confidence)}
+                | {"against_start": change.value, "start_low": change.low, "start_high": change.high}
+            )
     return pd.DataFrame(found)
 
 
@@ -163,7 +165,7 @@ def mixing_overall(rows: pd.DataFrame, confidence: float) -> pd.DataFrame:
         stepped = part[part["rl_step"].notna()]
         step = stepped["rl_step"].to_numpy(dtype=float) / PER_STEPS
         mixed = stepped["mixed"].to_numpy(dtype=float)
-        trend = slope(mixed, step, codes(stepped["problem"]), confidence)
+        trend = slope(mixed, step, stepped["problem"].to_numpy(), confidence)
         found.append(
             {"source": source, **_mixed(part, confidence)}
             | {"slope": trend.value, "slope_low": trend.low, "slope_high": trend.high}
@@ -181,7 +183,7 @@ def mixed_examples(rows: pd.DataFrame, at_most: int = 50) -> pd.DataFrame:
 
 
 def _mixed(own: pd.DataFrame, confidence: float) -> dict[str, float]:
-    problem = codes(own["problem"])
+    problem = own["problem"].to_numpy()
     mixed = share(own["mixed"].to_numpy(dtype=float), problem, confidence)
     letters = own["letters"].sum()
     switches = mean(own["switches"].to_numpy(dtype=float), problem, confidence)
@@ -196,12 +198,6 @@ def _mixed(own: pd.DataFrame, confidence: float) -> dict[str, float]:
         "switches": switches.value,
         **{f"original_{name}": float(classes.get(name, 0.0)) for name in CLASSES},
     }
-
-
-def _against(own: pd.DataFrame, step: float, confidence: float) -> dict[str, float]:
-    later = (own["rl_step"] > 0).to_numpy()
-    estimate = difference(own["mixed"].to_numpy(dtype=float), later, codes(own["problem"]), confidence)
-    return {"against_start": estimate.value, "start_low": estimate.low, "start_high": estimate.high}
 
 
 @functools.lru_cache(maxsize=4096)

@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from habits.artifacts import ArtifactError
 
@@ -110,6 +111,13 @@ def step_groups(step: pd.Series) -> pd.Series:
     starts = np.concatenate([[-np.inf, 0.0], starts])
     place = np.searchsorted(starts, step.to_numpy(dtype=float), side="right") - 1
     return pd.Series(starts[place], index=step.index).where(step.notna())
+
+
+def by_step(step: pd.Series) -> list[tuple[float, NDArray[np.bool_]]]:
+    """Groups of steps (see `step_groups`): the first step of each and its rows; NaN when no step is known."""
+    grouped = step_groups(step).to_numpy(dtype=float)
+    known = np.unique(grouped[~np.isnan(grouped)]).tolist()
+    return [(first, grouped == first) for first in known] or [(np.nan, np.ones(len(grouped), dtype=bool))]
 
 
 def _sources(frame: pd.DataFrame) -> pd.Series:

@@ -40,7 +40,8 @@ def draw(tables: Tables) -> Drawing:
             own = [table[table["condition"] == condition] for table in (bins, slopes)]
             if any(part.empty for part in own):
                 raise ArtifactError(
-                    f"{tables.folder}/length_bins.parquet: nothing for {condition}; run the analyses again"
+                    f"{tables.folder}: length_bins.parquet or length_slopes.parquet has nothing for "
+                    f"{condition}; run the analyses again"
                 )
             groups.append(Group(look(model, priming), *own))
     n = int(bins.loc[bins["comparison"] == ALL_PROBLEMS].groupby("condition")["n"].sum().min())
