@@ -173,16 +173,49 @@ def calibration(*, results: File, out: File, common: Common = COMMON) -> None:
 
 
 @app.command
-def figures(*, name: str, statistics: File, calibration: File, out: File, common: Common = COMMON) -> None:
+def figures(*, name: str, tables: File, out: File, common: Common = COMMON) -> None:
     """Draw one figure as SVG, PNG and PDF.
 
     Args:
-        calibration: folder of the calibration; only figures about a judge read it.
+        tables: the folder of its tables: results/statistics, or another one that the figure names.
     """
     with step(common) as params:
         from habits.figures import draw_figure
 
-        draw_figure(params, name, statistics, calibration, out)
+        draw_figure(params, name, tables, out)
+
+
+@app.command
+def analyses(*, results: File, out: File, common: Common = COMMON) -> None:
+    """Response length, language mixing and words of reconsideration in the rollouts of all runs."""
+    with step(common) as params:
+        from habits.analysis.analyses import write_analyses
+
+        write_analyses(params, results, out)
+
+
+@app.command
+def analyze(
+    file: Path,
+    /,
+    *,
+    out: File,
+    tokenizer: str | None = None,
+    confidence: float = 0.95,
+    log: Path | None = None,
+) -> None:
+    """The same analyses of a file that you bring; writes tables, figures and a page to read.
+
+    Args:
+        file: rollouts as parquet, or a log of DeepEnlighten's training (plain or raw from Ray).
+        tokenizer: folder or hub name of the tokenizer that counts response tokens; default: the file's own
+            n_tokens, or words where it has none.
+        confidence: of all intervals.
+    """
+    with jobs.reported(log):
+        from habits.report.analyze import write_analysis
+
+        write_analysis(file, out, tokenizer, confidence)
 
 
 @app.command
