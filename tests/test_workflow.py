@@ -114,6 +114,8 @@ def test_rules_keep_one_form() -> None:
         keys = re.findall(r"^    (\w+):", text, flags=re.MULTILINE)
         order = ["input", "output", "log", "benchmark", "priority", "conda", "params", "message", "shell"]
         assert {"log", "benchmark", "message"} <= set(keys)
+        log, benchmark = re.search(r"log:\s+(.+)\.log\",\s+benchmark:\s+(.+)\.tsv\"", text).groups()
+        assert log == benchmark, "habits.manifests takes the benchmark to lie beside the log"
         assert sorted(keys, key=order.index) == keys, path
 
 
