@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import sys
@@ -154,6 +155,20 @@ def test_without_git_and_dvc_the_workflow_just_runs(tmp_path: Path) -> None:
 def test_a_fresh_clone_that_pulled_has_nothing_to_do(untouched: Path) -> None:
     assert_nothing_to_do(untouched)
     assert "up to date" in succeed(untouched, "dvc", "repro")
+
+
+def test_benchmarks_of_an_earlier_run_make_nothing_old(untouched: Path) -> None:
+    """An experiment that was applied is newer than what the workspace's own last run left in logs/."""
+    manifest = json.loads((untouched / "reports/MANIFEST.json").read_text())
+    try:
+        for log in {log for entry in manifest.values() for log in entry["record"]["log"]}:
+            benchmark = (untouched / log).with_suffix(".tsv")
+            benchmark.parent.mkdir(parents=True, exist_ok=True)
+            benchmark.touch()
+            os.utime(benchmark, (1, 1))
+        assert_nothing_to_do(untouched)
+    finally:
+        shutil.rmtree(untouched / "logs")
 
 
 def test_a_deleted_figure_is_drawn_again_alone(pulled: Path) -> None:

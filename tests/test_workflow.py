@@ -127,6 +127,8 @@ def test_rules_keep_one_form() -> None:
         order = ["input", "output", "log", "benchmark", "priority", "localrule", "conda"]
         order += ["threads", "resources", "params", "message", "shell"]
         assert {"log", "benchmark", "message"} <= set(keys)
+        log, benchmark = re.search(r"log:\s+(.+)\.log\",\s+benchmark:\s+(.+)\.tsv\"", text).groups()
+        assert log == benchmark, "habits.manifests takes the benchmark to lie beside the log"
         assert sorted(keys, key=order.index) == keys, path
 
 
