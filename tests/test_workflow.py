@@ -59,8 +59,8 @@ def planned(*options: str | Path, checkout: Path = ROOT) -> dict[str, int]:
     return {rule: int(count) for rule, count in counts.items() if rule not in {"total", "all"}}
 
 
-AFTER_RL = {"rl", "rollouts", "behaviors", "statistics", "claims", "figures", "report"}
 AFTER_STATISTICS = {"statistics", "claims", "figures", "report"}
+AFTER_RL = AFTER_STATISTICS | {"rl", "rollouts", "behaviors", "analyses"}
 
 
 # Checks of the workflow's text
@@ -86,6 +86,7 @@ def test_a_plan_has_a_job_for_everything_in_the_matrix(preset: str, tmp_path: Pa
         "rollouts": runs,
         "behaviors": runs,
         "statistics": 1,
+        "analyses": 1,
         "claims": 1,
         "figures": len(available_figures(params)),
         "report": 1,
@@ -137,6 +138,8 @@ def test_rules_keep_one_form() -> None:
         order = ["input", "output", "log", "benchmark", "priority", "localrule", "conda"]
         order += ["threads", "resources", "params", "message", "shell"]
         assert {"log", "benchmark", "message"} <= set(keys)
+        log, benchmark = re.search(r"log:\s+(.+)\.log\",\s+benchmark:\s+(.+)\.tsv\"", text).groups()
+        assert log == benchmark, "habits.manifests takes the benchmark to lie beside the log"
         assert sorted(keys, key=order.index) == keys, path
 
 
@@ -258,7 +261,7 @@ def test_a_second_run_has_nothing_to_do(finished: Path) -> None:
         ("priming={traces: 80}", AFTER_RL | {"base_model", "priming", "quality", "sft"}),
         ("teaching={temperature: 0.7}", {"report"}),
         ("rollouts={problems: 8}", AFTER_RL - {"rl"}),
-        ("statistics={bootstrap: 100}", AFTER_STATISTICS),
+        ("statistics={bootstrap: 100}", AFTER_STATISTICS | {"analyses"}),
         ("preset=renamed", {"report"}),
     ],
 )
@@ -286,6 +289,7 @@ def test_a_setting_of_one_model_or_run_touches_no_other(finished: Path, tmp_path
     [
         ("training/rl.py", AFTER_RL),
         ("analysis/statistics.py", AFTER_STATISTICS),
+        ("analysis/aha_words.py", {"analyses", "figures", "report"}),
         ("report/templates/base.html", {"report"}),
         ("progress.py", set()),
     ],

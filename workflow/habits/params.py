@@ -199,8 +199,14 @@ class Rl(Section):
             raise ValueError("mini_batches is larger than prompts_per_step * group_size")
         if self.kl_in_reward and self.use_kl_loss:
             raise ValueError("kl_in_reward and use_kl_loss are two places for one penalty: choose one")
-        if (self.kl_in_reward or self.use_kl_loss) != (self.kl_coef > 0):
-            raise ValueError("kl_coef must be above 0 exactly when kl_in_reward or use_kl_loss is true")
+        if self.kl_coef > 0 and not (self.kl_in_reward or self.use_kl_loss):
+            raise ValueError(
+                f"kl_coef is {self.kl_coef:g}, but no place for the penalty is chosen: set use_kl_loss or "
+                "kl_in_reward to true too (dvc exp run: add -S rl.use_kl_loss=true)"
+            )
+        if self.kl_coef == 0 and (self.kl_in_reward or self.use_kl_loss):
+            place = "kl_in_reward" if self.kl_in_reward else "use_kl_loss"
+            raise ValueError(f"{place} is true, but kl_coef is 0: set kl_coef above 0 too")
         if self.steps % self.save_every:
             raise ValueError("steps must be a multiple of save_every, so that the last step is saved")
         return self

@@ -11,6 +11,7 @@ sys.path.insert(0, f"{workflow.basedir}/workflow")
 
 from habits import manifests, versions, workdir
 from habits.artifacts import ArtifactError, hash_json, hash_path
+from habits.figures import FIGURES as FIGURE_SPECS
 from habits.figures import available_figures
 from habits.params import ParamsError, validate
 from habits.cluster_params import PretrainedModel
@@ -94,11 +95,6 @@ def human_labels():
 def if_judged(paths):
     """What only an LLM judge makes; nothing when there is none."""
     return [] if PARAMS.judge == "none" else paths
-
-
-def calibration_for(wildcards):
-    """The calibration, for a figure about the judge."""
-    return "results/calibration" if wildcards.name.startswith("judge_") else []
 
 
 def judge_for(wildcards):
@@ -192,10 +188,22 @@ def resources_of(rule):
     return {"gpu": wanted.gpus, "mem_mb": wanted.memory_gb * 1000, "runtime": f"{wanted.hours}h"}
 
 
+def rollouts_of_runs():
+    """Evaluation rollouts of every run, and those that its RL trained on."""
+    return expand("results/rollouts/{run}.parquet", run=RUNS) + expand(
+        "results/rl/{run}/rollouts.parquet", run=RUNS
+    )
+
+
 def traces_of_runs():
     """The traces of every priming set in the matrix."""
     primed = {(run.priming, run.seed) for run in PARAMS.runs if run.priming != "none"}
     return [f"data/priming/{priming}/seed{seed}.parquet" for priming, seed in sorted(primed)]
+
+
+def tables_of_figure(wildcards):
+    """The folder of tables that a figure is drawn from."""
+    return f"results/{FIGURE_SPECS[wildcards.name].tables}"
 
 
 # Else Snakemake's own report would show the bytes of a table as text.

@@ -3,9 +3,8 @@
 
 rule figures:
     input:
-        statistics="results/statistics",
+        tables=tables_of_figure,
         published=PUBLISHED,
-        calibration=calibration_for,
     output:
         report(
             "results/figures/{name}.svg",
@@ -27,5 +26,4 @@ rule figures:
     message:
         "figures {wildcards.name}"
     shell:
-        "habits figures --name {wildcards.name} --statistics {input.statistics}"
-        " --calibration results/calibration --out results/figures --log {log}"
+        "habits figures --name {wildcards.name} --tables {input.tables}" " --out results/figures --log {log}"

@@ -13,6 +13,7 @@ rule report:
         expand("results/figures/{name}.svg", name=FIGURES),
         "results/quality/quality.parquet",
         "results/statistics",
+        "results/analyses",
         "results/claims/claims.json",
     output:
         "reports/index.html",
