@@ -21,7 +21,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Analysed:
     """Every condition of the laptop preset, judged and calibrated."""
     run = analyse(tmp_path_factory.mktemp("figures_results"), judge="gpt-4o-mini")
     write_judging(run.params, run.results)
-    write_calibration(run.params, run.results, run.calibration)
+    write_calibration(run.params, run.results, run.results / "calibration")
     return run
 
 
@@ -29,5 +29,5 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Analysed:
 def drawn(run: Analysed, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("figures")
     for name in FIGURES:
-        draw_figure(run.params, name, run.statistics, run.calibration, out)
+        draw_figure(run.params, name, run.results / FIGURES[name].tables, out)
     return out

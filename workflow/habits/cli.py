@@ -166,16 +166,16 @@ def calibration(*, results: File, out: File, common: Common = COMMON) -> None:
 
 
 @app.command
-def figures(*, name: str, statistics: File, calibration: File, out: File, common: Common = COMMON) -> None:
+def figures(*, name: str, tables: File, out: File, common: Common = COMMON) -> None:
     """Draw one figure as SVG, PNG and PDF.
 
     Args:
-        calibration: folder of the calibration; only figures about a judge read it.
+        tables: the folder of its tables: results/statistics, or results/calibration for those about a judge.
     """
     with step(common) as params:
         from habits.figures import draw_figure
 
-        draw_figure(params, name, statistics, calibration, out)
+        draw_figure(params, name, tables, out)
 
 
 @app.command

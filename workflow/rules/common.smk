@@ -10,6 +10,7 @@ sys.path.insert(0, f"{workflow.basedir}/workflow")
 
 from habits import manifests, versions, workdir
 from habits.artifacts import ArtifactError, hash_path
+from habits.figures import FIGURES as FIGURE_SPECS
 from habits.figures import available_figures
 from habits.params import ParamsError, validate
 from habits.sources import fingerprint
@@ -90,16 +91,6 @@ def if_judged(paths):
     return [] if PARAMS.judge == "none" else paths
 
 
-def calibration_for(wildcards):
-    """The calibration, for a figure about the judge."""
-    return "results/calibration" if wildcards.name.startswith("judge_") else []
-
-
-def judge_for(wildcards):
-    """The judge, for a figure about it."""
-    return JUDGE if wildcards.name.startswith("judge_") else ""
-
-
 def line_of(wildcards):
     """The matrix line that asks for a run."""
     return PARAMS.run(RUN.format(**wildcards))[1]
@@ -144,6 +135,16 @@ def traces_of_runs():
     """The traces of every priming set in the matrix."""
     primed = {(run.priming, run.seed) for run in PARAMS.runs if run.priming != "none"}
     return [f"data/priming/{priming}/seed{seed}.parquet" for priming, seed in sorted(primed)]
+
+
+def tables_of_figure(wildcards):
+    """The folder of tables that a figure is drawn from."""
+    return f"results/{FIGURE_SPECS[wildcards.name].tables}"
+
+
+def judge_for(wildcards):
+    """The judge, for a figure about it."""
+    return JUDGE if FIGURE_SPECS[wildcards.name].tables == "calibration" else ""
 
 
 TEACHER = rater_settings(PARAMS.teacher)

@@ -3,9 +3,8 @@
 
 rule figures:
     input:
-        statistics="results/statistics",
+        tables=tables_of_figure,
         published=PUBLISHED,
-        calibration=calibration_for,
     output:
         multiext("results/figures/{name}", ".svg", ".png", ".pdf", ".json"),
     log:
@@ -21,5 +20,4 @@ rule figures:
     message:
         "figures {wildcards.name}"
     shell:
-        "habits figures --name {wildcards.name} --statistics {input.statistics}"
-        " --calibration results/calibration --out results/figures --log {log}"
+        "habits figures --name {wildcards.name} --tables {input.tables}" " --out results/figures --log {log}"

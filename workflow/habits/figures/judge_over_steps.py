@@ -44,8 +44,8 @@ def draw(tables: Tables) -> Drawing:
         "Does the judge agree with the oracle, and does that drift?",
         f"{judge} against the symbolic oracle on the same responses, in all main conditions: "
         f"n = {int(rows['n_responses'].min())} to {int(rows['n_responses'].max())} responses a step, "
-        f"{int(rows['n_problems'].max())} problems. Bars: {confidence:.0%} intervals over problems. Kappa has "
-        "quadratic weights. What is not defined (a behavior that does not occur) is left out. All four "
+        f"{int(rows['n_problems'].max())} problems. Bars: {confidence:.0%} intervals over problems. Kappa "
+        "has quadratic weights. What is not defined (a behavior that does not occur) is left out. All four "
         "depend on how often a behavior occurs, which changes during RL too.",
         "Four line charts against RL step, one line a behavior: weighted kappa of judge and oracle, mean "
         "difference of their counts, precision and recall of the judge's finding a behavior at all.",

@@ -1,7 +1,7 @@
 """All figures by name, which of them a matrix can fill, and how one is drawn.
 
-Reads ``results/{statistics,calibration}/*.parquet`` and the published series; writes
-``results/figures/{name}.*``.
+Reads the tables that a figure names (``results/statistics`` or ``results/calibration``) and the published
+series; writes ``results/figures/{name}.*``.
 """
 
 from __future__ import annotations
@@ -33,11 +33,12 @@ from habits.params import Params
 
 @dataclass(frozen=True)
 class FigureSpec:
-    """How a figure is drawn, whether a matrix has what it needs, and the need in words."""
+    """How a figure is drawn, whether a matrix has what it needs, the need in words, where its tables are."""
 
     draw: Callable[[Tables], Drawing]
     possible: Callable[[Params], bool]
     needs: str
+    tables: str = "statistics"
 
 
 def _keys(params: Params) -> set[ConditionKey]:
@@ -87,8 +88,8 @@ FIGURES = {
         lambda params: any(control_conditions(c, params.rl.algorithm) <= _keys(params) for c in CONTROLS),
         "the conditions of one of the controls",
     ),
-    "judge_over_steps": FigureSpec(judge_over_steps.draw, _judged, A_JUDGE),
-    "judge_vs_oracle": FigureSpec(judge_vs_oracle.draw, _judged, A_JUDGE),
+    "judge_over_steps": FigureSpec(judge_over_steps.draw, _judged, A_JUDGE, tables="calibration"),
+    "judge_vs_oracle": FigureSpec(judge_vs_oracle.draw, _judged, A_JUDGE, tables="calibration"),
 }
 
 
@@ -97,12 +98,11 @@ def available_figures(params: Params) -> list[str]:
     return [name for name, spec in FIGURES.items() if spec.possible(params)]
 
 
-def draw_figure(params: Params, name: str, statistics: Path, calibration: Path, out: Path) -> None:
+def draw_figure(params: Params, name: str, tables: Path, out: Path) -> None:
     """Draw one figure into the folder ``out``: ``name``.svg, .png, .pdf and .json (title, caption, alt).
 
     Args:
-        statistics: folder with the tables of rule statistics.
-        calibration: folder with those of rule calibration; only figures about a judge need it.
+        tables: the folder that ``FIGURES[name].tables`` names.
 
     Raises:
         ArtifactError: no such figure, the matrix cannot fill it, or a series is empty or incomplete.
@@ -113,6 +113,6 @@ def draw_figure(params: Params, name: str, statistics: Path, calibration: Path, 
     if not spec.possible(params):
         raise ArtifactError(f"figure {name} needs {spec.needs} ; see matrix and judge in params.yaml")
     with themed():
-        save(spec.draw(Tables(params, statistics, calibration)), name, out)
-    parents = sorted((calibration if spec.possible is _judged else statistics).glob("*.parquet"))
+        save(spec.draw(Tables(params, tables)), name, out)
+    parents = sorted(tables.glob("*.parquet"))
     stamp(out / f"{name}.json", settings={"figure": name}, parents=parents)

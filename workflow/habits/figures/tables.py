@@ -32,16 +32,10 @@ class Series:
 
 @dataclass(frozen=True)
 class Tables:
-    """What a run of the workflow found, and the parameters that it was run with.
-
-    Attributes:
-        folder: ``results/statistics``.
-        calibration: ``results/calibration``; there only if the run has a judge.
-    """
+    """The tables that a figure is drawn from, and the parameters that the workflow was run with."""
 
     params: Params
     folder: Path
-    calibration: Path
 
     @property
     def algorithm(self) -> str:
@@ -80,7 +74,7 @@ class Tables:
 
     def agreement(self) -> pd.DataFrame:
         """Agreement of the judge with the oracle at every evaluation step, complete or ArtifactError."""
-        path = self.calibration / "agreement.parquet"
+        path = self.folder / "agreement.parquet"
         table = read_parquet(path)
         judge = [name for name in table["rater"].unique() if name != ORACLE][:1]
         rows = table[table["rater"].isin(judge) & (table["reference"] == ORACLE)].dropna(subset="rl_step")
@@ -94,7 +88,7 @@ class Tables:
 
     def corrected(self) -> pd.DataFrame:
         """Mean counts of the judge in every condition and RL step, corrected by the oracle."""
-        path = self.calibration / "corrected.parquet"
+        path = self.folder / "corrected.parquet"
         table = read_parquet(path)
         rows = table[table["gold"] == ORACLE]
         keys = {ConditionKey(run.model, run.priming, run.algorithm) for run in self.params.runs}
