@@ -10,6 +10,9 @@ if not workflow.overwrite_configfiles:
     configfile: f"{workflow.basedir}/params.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/problems.smk"
 include: "workflow/rules/base_model.smk"

@@ -17,6 +17,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from habits import jobs
+from habits.cluster_params import PretrainedModel
 from habits.params import Params, ParamsError, load, schema_text
 
 PACKAGE = Path(__file__).parent
@@ -70,11 +71,17 @@ def problems(*, out: File, common: Common = COMMON) -> None:
 
 @app.command
 def base_model(*, model: str, problems: File, out: File, common: Common = COMMON) -> None:
-    """Train a tiny base model from scratch on its generated corpus."""
+    """Train a tiny base model from scratch on its generated corpus, or fetch a pretrained one."""
     with step(common) as params:
-        from habits.models.base_model import train_base_model
+        if isinstance(spec := params.models[model], PretrainedModel):
+            jobs.allow_network()
+            from habits.models.pretrained import fetch_pretrained
 
-        train_base_model(params, model, problems, out)
+            fetch_pretrained(spec, out)
+        else:
+            from habits.models.base_model import train_base_model
+
+            train_base_model(params, model, problems, out)
 
 
 @app.command

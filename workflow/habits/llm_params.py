@@ -29,6 +29,15 @@ class Price(Section):
     output: Weight
     batch_discount: Share = Field(description="taken off all of these in batches")
 
+    @field_validator("as_of", mode="before")
+    @classmethod
+    def _quoted(cls, day: object) -> object:
+        if isinstance(day, date):
+            raise ValueError(
+                f'as_of must stand in quotes, as in "{day}": DVC reads no dates from params.yaml'
+            )
+        return day
+
 
 class LlmModel(Section):
     """A model behind an API: a vendor's, or any server that speaks the OpenAI dialect."""

@@ -6,7 +6,13 @@ rule figures:
         tables=tables_of_figure,
         published=PUBLISHED,
     output:
-        multiext("results/figures/{name}", ".svg", ".png", ".pdf", ".json"),
+        report(
+            "results/figures/{name}.svg",
+            caption="../report/figures.rst",
+            category="Figures",
+            labels=figure_labels,
+        ),
+        multiext("results/figures/{name}", ".png", ".pdf", ".json"),
     log:
         "logs/figures/{name}.log",
     benchmark:
