@@ -93,11 +93,6 @@ def if_judged(paths):
     return [] if PARAMS.judge == "none" else paths
 
 
-def judge_for(wildcards):
-    """The judge, for a figure about it."""
-    return JUDGE if wildcards.name.startswith("judge_") else ""
-
-
 def line_of(wildcards):
     """The matrix line that asks for a run."""
     return PARAMS.run(RUN.format(**wildcards))[1]
@@ -177,6 +172,11 @@ def traces_of_runs():
 def tables_of_figure(wildcards):
     """The folder of tables that a figure is drawn from."""
     return f"results/{FIGURE_SPECS[wildcards.name].tables}"
+
+
+def judge_for(wildcards):
+    """The judge, for a figure about it."""
+    return JUDGE if FIGURE_SPECS[wildcards.name].tables == "calibration" else ""
 
 
 # Else Snakemake's own report would show the bytes of a table as text.
