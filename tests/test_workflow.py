@@ -17,6 +17,7 @@ from habits import jobs, sources, workdir
 from habits.cli import PRESETS
 from habits.figures import available_figures
 from habits.params import Params, load
+from habits.priming.sets import demonstrations_for
 
 ROOT = Path(__file__).parents[1]
 SMOKE = PRESETS / "smoke.yaml"
@@ -79,6 +80,7 @@ def test_a_plan_has_a_job_for_everything_in_the_matrix(preset: str, tmp_path: Pa
         "problems": 1,
         "base_model": len({run.model for run in params.runs}),
         "priming": len({(priming, seed) for _, priming, seed in primed}),
+        "quality": 1,
         "sft": len(primed),
         "rl": runs,
         "rollouts": runs,
@@ -89,6 +91,15 @@ def test_a_plan_has_a_job_for_everything_in_the_matrix(preset: str, tmp_path: Pa
         "figures": len(available_figures(params)),
         "report": 1,
     }
+
+
+def test_an_llm_teacher_is_asked_once_a_set_whatever_the_seeds(tmp_path: Path) -> None:
+    params = load(PRESETS / "laptop.yaml")
+    sets = {demonstrations_for(run.priming) for run in params.runs if run.priming != "none"}
+    options = ("--configfile", PRESETS / "laptop.yaml", "--directory", tmp_path)
+    plan = planned(*options, "--config", "teacher=claude")
+    assert plan.pop("teaching") == len(sets) == 7
+    assert plan == planned(*options)
 
 
 def test_gpu_jobs_ask_for_what_the_preset_says(tmp_path: Path) -> None:
@@ -135,6 +146,7 @@ def test_rules_keep_one_form() -> None:
 CODE = {"base_model": ["models.base_model", "models.pretrained"]}  # chosen by the model's kind
 DECLARES = {
     "model_settings": {"models", "priming", "countdown", "runtime"},
+    "instructions": {"models", "priming", "teaching", "countdown"},
     "rl_settings": {"rl"},
     "rollout_settings": {"rollouts"},
     "TEMPLATES": {"models"},
@@ -246,7 +258,8 @@ def test_a_second_run_has_nothing_to_do(finished: Path) -> None:
         ("rl={learning_rate: 0.0003}", AFTER_RL),
         ("reward={well_formed: 0.2}", AFTER_RL),
         ("sft={epochs: 1}", AFTER_RL | {"sft"}),
-        ("priming={traces: 80}", AFTER_RL | {"base_model", "priming", "sft"}),
+        ("priming={traces: 80}", AFTER_RL | {"base_model", "priming", "quality", "sft"}),
+        ("teaching={temperature: 0.7}", {"report"}),
         ("rollouts={problems: 8}", AFTER_RL - {"rl"}),
         ("statistics={bootstrap: 100}", AFTER_STATISTICS | {"analyses"}),
         ("preset=renamed", {"report"}),

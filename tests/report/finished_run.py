@@ -14,6 +14,7 @@ from safetensors.numpy import save_file
 from habits.analysis.analyses import write_analyses
 from habits.analysis.claims import Claim, ClaimResult, ClaimsReport, Contrast, PublishedContrast, Side
 from habits.artifacts import stamp, write_parquet, write_text
+from habits.behaviors.quality import write_quality
 from habits.figures import available_figures
 from habits.params import Params, RunId, validate
 
@@ -73,6 +74,7 @@ def finish(params: Params, root: Path) -> tuple[Path, Path]:
     write_analyses(params, results, results / "analyses")
     for priming, seed in {(r.priming, r.seed) for r in params.runs if r.priming != "none"}:
         _priming(data / "priming" / priming / f"seed{seed}.parquet", params.priming.traces, priming)
+    write_quality(params, data / "priming", data / "teaching", results / "quality" / "quality.parquet")
     _problems(params, data / "problems" / "countdown")
     _figures(params, results / "figures")
     claims = results / "claims" / "claims.json"

@@ -22,6 +22,7 @@ from habits.params import Params, ParamsError, load, schema_text
 
 PACKAGE = Path(__file__).parent
 PRESETS = PACKAGE.parent / "presets"
+PROBLEMS = Path("data/problems/countdown")
 SCHEMA = PACKAGE.parent / "schemas" / "params.schema.json"
 
 app = App(
@@ -85,12 +86,42 @@ def base_model(*, model: str, problems: File, out: File, common: Common = COMMON
 
 
 @app.command
-def priming(*, priming: str, seed: int, problems: File, out: File, common: Common = COMMON) -> None:
-    """Write the traces of a priming set or control."""
+def teaching(
+    *, name: Annotated[str, Parameter(name="--set")], problems: File, out: File, common: Common = COMMON
+) -> None:
+    """Ask an LLM teacher for the demonstrations of a set. Spends money: `habits plan` says how much.
+
+    Args:
+        name: a behavior set, negative_control or negative_only.
+    """
+    with step(common) as params:
+        from habits.priming.teaching import write_teaching
+
+        write_teaching(params, name, problems, out)
+
+
+@app.command
+def priming(
+    *, priming: str, seed: int, problems: File, teaching: File, out: File, common: Common = COMMON
+) -> None:
+    """Write the traces of a priming set or control.
+
+    Args:
+        teaching: folder with the demonstrations of an LLM teacher; the symbolic one needs none.
+    """
     with step(common) as params:
         from habits.priming.priming import write_priming
 
-        write_priming(params, priming, seed, problems, out)
+        write_priming(params, priming, seed, problems, teaching, out)
+
+
+@app.command
+def quality(*, priming: File, teaching: File, out: File, common: Common = COMMON) -> None:
+    """Sum up every priming set: verdicts, lengths, behaviors asked for and found."""
+    with step(common) as params:
+        from habits.behaviors.quality import write_quality
+
+        write_quality(params, priming, teaching, out)
 
 
 @app.command
@@ -225,6 +256,30 @@ def report(*, results: File, data: File, out: File, common: Common = COMMON) -> 
         from habits.report.report import write_report
 
         write_report(params, results, data, out)
+
+
+@app.command
+def plan(*, problems: Path = PROBLEMS, json: bool = False, common: Common = COMMON) -> None:
+    """Say what language models will be asked in this run, and what it costs, before anything is asked.
+
+    Args:
+        problems: the problems folder; they are drawn for the occasion where it is not there yet.
+        json: JSON instead of a table.
+    """
+    with step(common) as params:
+        from datetime import date
+
+        from habits.llm.plan import plan_errands
+        from habits.llm.store import ReplyStore
+        from habits.priming.planning import teaching_errands
+        from habits.tasks.countdown.sampling import sample
+        from habits.tasks.countdown.table import read_problems
+
+        source = problems / "train.parquet"
+        train = read_problems(source) if source.exists() else sample(params.countdown)["train"]
+        with ReplyStore() as store:
+            bill = plan_errands(params.llm, teaching_errands(params, train), store, date.today())
+        print(bill.to_json() if json else bill.to_text(), end="")
 
 
 @app.command

@@ -16,7 +16,7 @@ import yaml
 from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from habits.cluster_params import PretrainedModel, Resources, Training, Verl
-from habits.llm_params import Calibration, Judging
+from habits.llm_params import Calibration, Judging, Teaching
 from habits.llm_params import Llm as Llm
 from habits.llm_params import LlmModel as LlmModel
 from habits.llm_params import Price as Price
@@ -270,6 +270,7 @@ class Params(Section):
     countdown: Countdown
     reward: Reward
     models: dict[Name, ModelSpec] = Field(min_length=1)
+    teaching: Teaching
     priming: PrimingSpec
     sft: Sft
     rl: Rl

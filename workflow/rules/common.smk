@@ -10,11 +10,13 @@ from pathlib import Path
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 
 from habits import manifests, versions, workdir
-from habits.artifacts import ArtifactError, hash_path
+from habits.artifacts import ArtifactError, hash_json, hash_path
 from habits.figures import FIGURES as FIGURE_SPECS
 from habits.figures import available_figures
 from habits.params import ParamsError, validate
 from habits.cluster_params import PretrainedModel
+from habits.priming.instructions import system_prompt
+from habits.priming.sets import INSTRUCTIONS, SYMBOLIC, demonstrations_for
 from habits.sources import fingerprint
 from snakemake.exceptions import WorkflowError
 
@@ -40,6 +42,7 @@ except ArtifactError as error:
 wildcard_constraints:
     model="|".join(PARAMS.models),
     priming="[a-z_]+",
+    set="|".join(INSTRUCTIONS),
     algorithm="[a-z0-9_]+",
     seed=r"\d+",
     split="train|validation|test",
@@ -54,6 +57,7 @@ def is_whole_run():
 
 def record_run():
     """Write manifests; let DVC record a whole run. Results stay good if that fails, so it only says so."""
+    os.makedirs("data/teaching", exist_ok=True)  # DVC wants the folder also where nobody was asked.
     manifests.export()
     try:
         if is_whole_run():
@@ -148,6 +152,29 @@ def expected_tokens(wildcards):
     searches = wildcards.priming not in ("none", "empty_cot") or is_pretrained(wildcards)
     searches = searches or PARAMS.models[wildcards.model].corpus_search > 0
     return rl.steps * rl.prompts_per_step * rl.group_size * (rl.max_response_tokens if searches else 20)
+
+
+def instructions(wildcards):
+    """What an LLM teacher is told for a set of demonstrations, as a hash."""
+    return hash_json(system_prompt(PARAMS, wildcards.set))
+
+
+def asked_before(wildcards):
+    """Demonstrations with the same instructions, whose replies are shared: asked for first, paid for once."""
+    same = INSTRUCTIONS[wildcards.set]
+    return [] if same == wildcards.set else f"data/teaching/{same}.parquet"
+
+
+def demonstrations(wildcards):
+    """The demonstrations that a priming set is made from; none with the symbolic teacher."""
+    name = demonstrations_for(wildcards.priming)
+    return [] if PARAMS.teacher == SYMBOLIC else f"data/teaching/{name}.parquet"
+
+
+def demonstrations_of_runs():
+    """The demonstrations behind all priming sets of the matrix."""
+    names = {demonstrations_for(run.priming) for run in PARAMS.runs if run.priming != "none"}
+    return [] if PARAMS.teacher == SYMBOLIC else [f"data/teaching/{name}.parquet" for name in sorted(names)]
 
 
 def resources_of(rule):

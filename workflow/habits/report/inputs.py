@@ -10,6 +10,7 @@ import pandas as pd
 from habits.artifacts import ArtifactError, read_parquet
 from habits.figures import available_figures
 from habits.params import Params, RunId
+from habits.priming.sets import SYMBOLIC, demonstrations_for
 
 SPLITS = ("train", "validation", "test")
 SHOWN_MISSING = 8
@@ -70,6 +71,19 @@ class Inputs:
         pairs = {(run.priming, run.seed): None for run in self.runs if run.priming != "none"}
         return [PrimingFile(name, seed, folder / name / f"seed{seed}.parquet") for name, seed in pairs]
 
+    @property
+    def demonstrations(self) -> list[Path]:
+        """The demonstrations behind the priming sets; none with the symbolic teacher."""
+        if self.params.teacher == SYMBOLIC:
+            return []
+        names = sorted({demonstrations_for(item.priming) for item in self.priming})
+        return [self.data / "teaching" / f"{name}.parquet" for name in names]
+
+    @property
+    def quality(self) -> Path:
+        """What the priming sets hold."""
+        return self.results / "quality" / "quality.parquet"
+
     def rollouts(self, run: RunId) -> Path:
         """Evaluation rollouts of a run."""
         return self.results / "rollouts" / f"{run.path}.parquet"
@@ -121,6 +135,8 @@ class Inputs:
             *cards,
             *per_run,
             *(item.path for item in self.priming),
+            *self.demonstrations,
+            self.quality,
             *problems,
             *map(self.base_model, self.models),
         ]

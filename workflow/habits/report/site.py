@@ -19,7 +19,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from habits.progress import clock
-from habits.report.labels import BEHAVIORS, REASONS, algorithm_name, metric_name, priming_name, words
+from habits.report.labels import (
+    BEHAVIORS,
+    REASONS,
+    STATUSES,
+    algorithm_name,
+    metric_name,
+    priming_name,
+    words,
+)
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("theme.js", "site.js", "rollouts.js")
@@ -77,6 +85,7 @@ def environment() -> Environment:
         "points2": functools.partial(points, digits=2),
         "percent2": functools.partial(percent, digits=2),
         "signed3": functools.partial(signed, digits=3),
+        "statuses": STATUSES,
         "inline": inline,
         "policy": policy([inline[name] for name in SCRIPTS]),
     }
