@@ -17,6 +17,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from habits import jobs
+from habits.cluster_params import PretrainedModel
 from habits.params import Params, ParamsError, load, schema_text
 
 PACKAGE = Path(__file__).parent
@@ -70,11 +71,17 @@ def problems(*, out: File, common: Common = COMMON) -> None:
 
 @app.command
 def base_model(*, model: str, problems: File, out: File, common: Common = COMMON) -> None:
-    """Train a tiny base model from scratch on its generated corpus."""
+    """Train a tiny base model from scratch on its generated corpus, or fetch a pretrained one."""
     with step(common) as params:
-        from habits.models.base_model import train_base_model
+        if isinstance(spec := params.models[model], PretrainedModel):
+            jobs.allow_network()
+            from habits.models.pretrained import fetch_pretrained
 
-        train_base_model(params, model, problems, out)
+            fetch_pretrained(spec, out)
+        else:
+            from habits.models.base_model import train_base_model
+
+            train_base_model(params, model, problems, out)
 
 
 @app.command
@@ -130,6 +137,15 @@ def behaviors(*, run: str, rollouts: File, out: File, common: Common = COMMON) -
 
 
 @app.command
+def judging(*, run: str, rollouts: File, out: File, common: Common = COMMON) -> None:
+    """Let an LLM judge count the behaviors in a sample of a run's rollouts. `habits plan` says the cost."""
+    with step(common) as params:
+        from habits.behaviors.judging import judge_rollouts
+
+        judge_rollouts(params, run, rollouts, out)
+
+
+@app.command
 def statistics(*, results: File, out: File, common: Common = COMMON) -> None:
     """Accuracies, behavior counts and lengths with intervals over seeds and problems."""
     with step(common) as params:
@@ -148,12 +164,58 @@ def claims(*, statistics: File, claims: File, out: File, common: Common = COMMON
 
 
 @app.command
-def figures(*, name: str, statistics: File, out: File, common: Common = COMMON) -> None:
-    """Draw one figure as SVG, PNG and PDF."""
+def calibration(*, results: File, out: File, common: Common = COMMON) -> None:
+    """Compare the judge with the oracle and with people; correct its counts."""
+    with step(common) as params:
+        from habits.analysis.calibration import write_calibration
+
+        write_calibration(params, results, out)
+
+
+@app.command
+def figures(*, name: str, tables: File, out: File, common: Common = COMMON) -> None:
+    """Draw one figure as SVG, PNG and PDF.
+
+    Args:
+        tables: the folder of its tables: results/statistics, or another one that the figure names.
+    """
     with step(common) as params:
         from habits.figures import draw_figure
 
-        draw_figure(params, name, statistics, out)
+        draw_figure(params, name, tables, out)
+
+
+@app.command
+def analyses(*, results: File, out: File, common: Common = COMMON) -> None:
+    """Response length, language mixing and words of reconsideration in the rollouts of all runs."""
+    with step(common) as params:
+        from habits.analysis.analyses import write_analyses
+
+        write_analyses(params, results, out)
+
+
+@app.command
+def analyze(
+    file: Path,
+    /,
+    *,
+    out: File,
+    tokenizer: str | None = None,
+    confidence: float = 0.95,
+    log: Path | None = None,
+) -> None:
+    """The same analyses of a file that you bring; writes tables, figures and a page to read.
+
+    Args:
+        file: rollouts as parquet, or a log of DeepEnlighten's training (plain or raw from Ray).
+        tokenizer: folder or hub name of the tokenizer that counts response tokens; default: the file's own
+            n_tokens, or words where it has none.
+        confidence: of all intervals.
+    """
+    with jobs.reported(log):
+        from habits.report.analyze import write_analysis
+
+        write_analysis(file, out, tokenizer, confidence)
 
 
 @app.command

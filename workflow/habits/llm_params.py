@@ -1,4 +1,4 @@
-"""Settings of the calls of language models: the section ``llm`` of params.yaml."""
+"""Settings of the calls of language models: the sections ``llm``, ``judging`` and ``calibration``."""
 
 from __future__ import annotations
 
@@ -28,6 +28,15 @@ class Price(Section):
     cache_write: Weight = Field(description="input tokens written to it")
     output: Weight
     batch_discount: Share = Field(description="taken off all of these in batches")
+
+    @field_validator("as_of", mode="before")
+    @classmethod
+    def _quoted(cls, day: object) -> object:
+        if isinstance(day, date):
+            raise ValueError(
+                f'as_of must stand in quotes, as in "{day}": DVC reads no dates from params.yaml'
+            )
+        return day
 
 
 class LlmModel(Section):
@@ -81,3 +90,23 @@ class Llm(Section):
     batch: bool = Field(description="vendors' batch APIs where a model has them; false: one by one")
     max_in_flight: Positive = Field(description="most requests that wait for an answer at once")
     models: dict[ModelName, LlmModel]
+
+
+class Judging(Section):
+    """How an LLM judge counts behaviors; with ``judge: none`` nobody is asked."""
+
+    samples: Positive = Field(description="rollouts of each checkpoint that are judged")
+    seed: int = Field(description="of their choice")
+    calls: Literal["joint", "separate"] = Field(
+        description="one call a rollout with quoted evidence, or one a behavior as in the paper"
+    )
+    temperature: Weight | None = Field(description="of sampling; null: the vendor's own")
+    max_tokens: Positive = Field(description="a reply is cut off here")
+    max_failed_rate: Share = Field(description="share of a run's judgements that may fail")
+
+
+class Calibration(Section):
+    """How the judge is compared with the oracle and with people."""
+
+    gold: Positive = Field(description="problems of a checkpoint whose gold labels correct the judge")
+    human_labels: str | None = Field(description="CSV of labels by people; null: none")

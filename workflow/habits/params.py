@@ -13,16 +13,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
+from habits.cluster_params import PretrainedModel, Resources, Training, Verl
+from habits.llm_params import Calibration, Judging
 from habits.llm_params import Llm as Llm
 from habits.llm_params import LlmModel as LlmModel
 from habits.llm_params import Price as Price
 from habits.mistakes import ExplainedError, explain
 from habits.mistakes import ParamsError as ParamsError
-from habits.section import Name, Positive, Rate, Section, Share, Weight
+from habits.section import Count, Name, Positive, Rate, Section, Share, Weight
 
-Algorithm = Literal["ppo", "grpo", "reinforce_plus_plus"]
+Algorithm = Literal["ppo", "grpo", "reinforce_plus_plus", "reinforce_plus_plus_baseline"]
 Priming = Literal[
     "none",
     "all_strategies",
@@ -114,6 +116,18 @@ class BaseModelSpec(Section):
         return self
 
 
+def _kind(model: Any) -> str:
+    """Which section a model's entry is: one that names a pretrained model, or the settings of a tiny one."""
+    pretrained = isinstance(model, PretrainedModel) or (isinstance(model, dict) and "pretrained" in model)
+    return "[PretrainedModel]" if pretrained else "[BaseModelSpec]"
+
+
+ModelSpec = Annotated[
+    Annotated[BaseModelSpec, Tag("[BaseModelSpec]")] | Annotated[PretrainedModel, Tag("[PretrainedModel]")],
+    Discriminator(_kind),
+]
+
+
 class PrimingSpec(Section):
     """How large a priming set is and how long its traces are."""
 
@@ -140,7 +154,10 @@ class Sft(Section):
     epochs: Positive
     batch_size: Positive
     learning_rate: Rate
-    warmup_steps: Annotated[int, Field(ge=0)]
+    warmup_steps: Count
+    schedule: Literal["linear", "cosine"] = Field("linear", description="how the rate falls after warm-up")
+    adam_betas: tuple[Share, Share] = (0.9, 0.98)
+    weight_decay: Weight = 0.0
     grad_clip: Rate
 
 
@@ -155,6 +172,8 @@ class Rl(Section):
     temperature: Rate
     learning_rate: Rate
     critic_learning_rate: Rate
+    adam_betas: tuple[Share, Share] = (0.9, 0.95)
+    weight_decay: Weight = 0.0
     mini_batches: Positive = Field(description="optimizer steps per RL step and epoch")
     epochs: Positive
     clip_ratio: Rate
@@ -172,14 +191,22 @@ class Rl(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Rl:
-        if self.algorithm == "grpo" and self.group_size < 2:
-            raise ValueError("algorithm grpo compares rollouts of one prompt: group_size must be >= 2")
+        if self.algorithm in ("grpo", "reinforce_plus_plus_baseline") and self.group_size < 2:
+            raise ValueError(
+                f"algorithm {self.algorithm} compares rollouts of one prompt: group_size must be >= 2"
+            )
         if self.prompts_per_step * self.group_size < self.mini_batches:
             raise ValueError("mini_batches is larger than prompts_per_step * group_size")
         if self.kl_in_reward and self.use_kl_loss:
             raise ValueError("kl_in_reward and use_kl_loss are two places for one penalty: choose one")
-        if (self.kl_in_reward or self.use_kl_loss) != (self.kl_coef > 0):
-            raise ValueError("kl_coef must be above 0 exactly when kl_in_reward or use_kl_loss is true")
+        if self.kl_coef > 0 and not (self.kl_in_reward or self.use_kl_loss):
+            raise ValueError(
+                f"kl_coef is {self.kl_coef:g}, but no place for the penalty is chosen: set use_kl_loss or "
+                "kl_in_reward to true too (dvc exp run: add -S rl.use_kl_loss=true)"
+            )
+        if self.kl_coef == 0 and (self.kl_in_reward or self.use_kl_loss):
+            place = "kl_in_reward" if self.kl_in_reward else "use_kl_loss"
+            raise ValueError(f"{place} is true, but kl_coef is 0: set kl_coef above 0 too")
         if self.steps % self.save_every:
             raise ValueError("steps must be a multiple of save_every, so that the last step is saved")
         return self
@@ -242,14 +269,18 @@ class Params(Section):
     judge: str = Field(description="none, or one of llm.models")
     countdown: Countdown
     reward: Reward
-    models: dict[Name, BaseModelSpec] = Field(min_length=1)
+    models: dict[Name, ModelSpec] = Field(min_length=1)
     priming: PrimingSpec
     sft: Sft
     rl: Rl
     rollouts: Rollouts
+    training: Training
+    judging: Judging
     matrix: list[Run] = Field(min_length=1)
     statistics: Statistics
+    calibration: Calibration
     runtime: Runtime
+    resources: Resources
     llm: Llm
 
     @model_validator(mode="after")
@@ -291,6 +322,21 @@ class Params(Section):
     @model_validator(mode="after")
     def _fits(self) -> Params:
         """What the sections ask of each other."""
+        tiny = {name: model for name, model in self.models.items() if isinstance(model, BaseModelSpec)}
+        if tiny:
+            self._fits_tiny(tiny)
+        if self.training.verl is not None:
+            self._fits_verl(self.training.verl)
+        available = getattr(self.countdown, self.rollouts.split)
+        if self.rollouts.problems > available:
+            raise ValueError(
+                f"rollouts.problems is {self.rollouts.problems}; "
+                f"countdown.{self.rollouts.split} has {available}"
+            )
+        return self
+
+    def _fits_tiny(self, tiny: dict[str, BaseModelSpec]) -> None:
+        """Numbers and lengths that tiny models can have."""
         numbers = self.countdown
         largest = max(numbers.number_max, numbers.target_max, numbers.max_intermediate or TINY_LARGEST + 1)
         if largest > TINY_LARGEST or not numbers.integer_only:
@@ -302,20 +348,31 @@ class Params(Section):
             self.priming.max_trace_tokens, *(self.rl_settings(m).max_response_tokens for m in self.matrix)
         )
         prompt = max(numbers.sizes) + 5  # <bos> nums a b c target t <think>
-        for name, model in self.models.items():
+        for name, model in tiny.items():
             if model.max_positions < prompt + longest:
                 raise ValueError(
                     f"models.{name}.max_positions is {model.max_positions}; a prompt of {prompt} and a "
                     f"response of {longest} tokens (the larger of rl.max_response_tokens and "
                     f"priming.max_trace_tokens) need {prompt + longest}"
                 )
-        available = getattr(numbers, self.rollouts.split)
-        if self.rollouts.problems > available:
-            raise ValueError(
-                f"rollouts.problems is {self.rollouts.problems}; "
-                f"countdown.{self.rollouts.split} has {available}"
-            )
-        return self
+
+    def _fits_verl(self, verl: Verl) -> None:
+        """What verl's trainers take; the rest is asked of verl itself before a job starts."""
+        if self.sft.optimizer != "adamw" or self.sft.schedule != "cosine":
+            raise ValueError("sft: the verl backend has optimizer adamw and schedule cosine")
+        for number, rl in enumerate(self.rl_settings(line) for line in self.matrix):
+            if rl.prompts_per_step % rl.mini_batches or rl.prompts_per_step % verl.critic_mini_batches:
+                raise ValueError(
+                    f"matrix.{number}: rl.prompts_per_step is {rl.prompts_per_step}; with the verl backend "
+                    f"it must divide by rl.mini_batches ({rl.mini_batches}) and "
+                    f"training.verl.critic_mini_batches ({verl.critic_mini_batches})"
+                )
+            longest = verl.max_prompt_tokens + rl.max_response_tokens
+            if verl.max_tokens_per_gpu < longest:
+                raise ValueError(
+                    f"training.verl.max_tokens_per_gpu is {verl.max_tokens_per_gpu}; the longest sequence of "
+                    f"matrix.{number} (max_prompt_tokens + rl.max_response_tokens) has {longest} tokens"
+                )
 
     def rl_settings(self, line: Run) -> Rl:
         """The RL settings of a matrix line: ``rl`` with the line's changes, validated again."""

@@ -1,16 +1,20 @@
 """Settings, paths and helpers that all stages share. Helper functions stand here and nowhere else."""
 
 import json
+import mimetypes
 import os
 import sys
+from pathlib import Path
 
 # This checkout's package, also where another one is installed (an experiment of DVC in a folder of its own).
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 
 from habits import manifests, versions, workdir
-from habits.artifacts import ArtifactError
+from habits.artifacts import ArtifactError, hash_path
+from habits.figures import FIGURES as FIGURE_SPECS
 from habits.figures import available_figures
 from habits.params import ParamsError, validate
+from habits.cluster_params import PretrainedModel
 from habits.sources import fingerprint
 from snakemake.exceptions import WorkflowError
 
@@ -73,16 +77,54 @@ def rater_settings(name):
     return PARAMS.llm.models[name].identity if name in PARAMS.llm.models else name
 
 
+def prompts(stage):
+    """A hash of the prompts of a stage, which are code to it."""
+    return hash_path(Path(f"{workflow.basedir}/workflow/prompts") / stage)
+
+
+def human_labels():
+    """The CSV of labels by people, if there is one."""
+    path = PARAMS.calibration.human_labels
+    return [] if path is None else [path]
+
+
+def if_judged(paths):
+    """What only an LLM judge makes; nothing when there is none."""
+    return [] if PARAMS.judge == "none" else paths
+
+
+def judge_for(wildcards):
+    """The judge, for a figure about it."""
+    return JUDGE if wildcards.name.startswith("judge_") else ""
+
+
 def line_of(wildcards):
     """The matrix line that asks for a run."""
     return PARAMS.run(RUN.format(**wildcards))[1]
 
 
+def is_pretrained(wildcards):
+    """Whether a base model is fetched, not trained here."""
+    return isinstance(PARAMS.models[wildcards.model], PretrainedModel)
+
+
 def model_settings(wildcards):
-    """The settings of one base model, with the teacher's if its corpus shows searches."""
+    """The settings of one base model, with those of its corpus if it has one."""
     model = PARAMS.models[wildcards.model]
+    if is_pretrained(wildcards):
+        return model.model_dump_json()
     teacher = settings("priming") if model.corpus_search > 0 else ""
-    return model.model_dump_json() + teacher
+    return model.model_dump_json() + settings("countdown", "runtime") + teacher
+
+
+def corpus_of_base_model(wildcards):
+    """The problems that a tiny base model reads about."""
+    return [] if is_pretrained(wildcards) else "data/problems/countdown/train.parquet"
+
+
+def code_of_base_model(wildcards):
+    """Fingerprint of what makes a base model: an edited corpus must not touch a fetched one."""
+    return fingerprint("models.pretrained" if is_pretrained(wildcards) else "models.base_model")
 
 
 def rl_settings(wildcards):
@@ -108,15 +150,42 @@ def start_of_rl(wildcards):
 def expected_tokens(wildcards):
     """Rollout tokens that a run will need, roughly. The longest runs start first."""
     rl = PARAMS.rl_settings(line_of(wildcards))
-    searches = wildcards.priming not in ("none", "empty_cot")
+    searches = wildcards.priming not in ("none", "empty_cot") or is_pretrained(wildcards)
     searches = searches or PARAMS.models[wildcards.model].corpus_search > 0
     return rl.steps * rl.prompts_per_step * rl.group_size * (rl.max_response_tokens if searches else 20)
+
+
+def resources_of(rule):
+    """What a job of a rule asks for; `set-resources` of a profile wins over it."""
+    wanted = getattr(PARAMS.resources, rule)
+    return {"gpu": wanted.gpus, "mem_mb": wanted.memory_gb * 1000, "runtime": f"{wanted.hours}h"}
+
+
+def rollouts_of_runs():
+    """Evaluation rollouts of every run, and those that its RL trained on."""
+    return expand("results/rollouts/{run}.parquet", run=RUNS) + expand(
+        "results/rl/{run}/rollouts.parquet", run=RUNS
+    )
 
 
 def traces_of_runs():
     """The traces of every priming set in the matrix."""
     primed = {(run.priming, run.seed) for run in PARAMS.runs if run.priming != "none"}
     return [f"data/priming/{priming}/seed{seed}.parquet" for priming, seed in sorted(primed)]
+
+
+def tables_of_figure(wildcards):
+    """The folder of tables that a figure is drawn from."""
+    return f"results/{FIGURE_SPECS[wildcards.name].tables}"
+
+
+# Else Snakemake's own report would show the bytes of a table as text.
+mimetypes.add_type("application/vnd.apache.parquet", ".parquet")
+
+
+def figure_labels(wildcards, output):
+    """How Snakemake's own report lists a drawn figure: by its title."""
+    return {"figure": json.loads(Path(output[-1]).read_text())["title"]}
 
 
 TEACHER = rater_settings(PARAMS.teacher)

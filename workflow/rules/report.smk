@@ -11,6 +11,7 @@ rule report:
         expand("data/problems/countdown/{split}.parquet", split=["train", "validation", "test"]),
         expand("results/figures/{name}.svg", name=FIGURES),
         "results/statistics",
+        "results/analyses",
         "results/claims/claims.json",
     output:
         "reports/index.html",

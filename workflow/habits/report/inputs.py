@@ -54,6 +54,11 @@ class Inputs:
         return self.results / "claims" / "claims.json"
 
     @property
+    def analyses(self) -> Path:
+        """Tables of response length, scripts and words."""
+        return self.results / "analyses"
+
+    @property
     def figures(self) -> list[Path]:
         """The figures that the matrix can fill, in the order of the figures' registry."""
         return [self.results / "figures" / f"{name}.svg" for name in available_figures(self.params)]
@@ -111,6 +116,7 @@ class Inputs:
         cards = [figure.with_suffix(".json") for figure in self.figures]
         return [
             self.claims,
+            self.analyses,
             *self.figures,
             *cards,
             *per_run,

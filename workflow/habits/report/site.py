@@ -7,6 +7,7 @@ scripts, by hash, and no network at all: text written by a model cannot run, wha
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import math
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ class Page:
 PAGES = (
     Page("index.html", "Overview", "Do reasoning habits decide what reinforcement learning can improve?"),
     Page("figures.html", "Figures", "Figures"),
+    Page("responses.html", "Responses", "Length and language of responses"),
     Page("rollouts.html", "Rollouts", "Rollouts"),
     Page("data.html", "Data", "Priming sets and problems"),
     Page("runs.html", "Runs", "Runs"),
@@ -72,6 +74,9 @@ def environment() -> Environment:
         "pages": PAGES,
         "behaviors": BEHAVIORS,
         "reasons": REASONS,
+        "points2": functools.partial(points, digits=2),
+        "percent2": functools.partial(percent, digits=2),
+        "signed3": functools.partial(signed, digits=3),
         "inline": inline,
         "policy": policy([inline[name] for name in SCRIPTS]),
     }
