@@ -16,8 +16,8 @@ from verl.trainer.ppo import core_algos
 from verl.workers.config import FSDPActorConfig
 
 from habits.params import Rl
+from habits.training.constants import DUAL_CLIP
 
-DUAL_CLIP = 3.0  # verl's clip_ratio_c: bound on the ratio where the advantage is negative
 
 
 @dataclass(frozen=True)
