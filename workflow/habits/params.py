@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import yaml
-from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from habits.mistakes import ExplainedError, explain
 from habits.mistakes import ParamsError as ParamsError
+from habits.sections import BaseModelSpec as BaseModelSpec
 from habits.sections import (
     Count,
+    ModelSpec,
     Name,
     Positive,
-    PretrainedModel,
     Rate,
     Resources,
     Section,
@@ -92,47 +93,6 @@ class Reward(Section):
         if not self.malformed <= self.well_formed < self.correct:
             raise ValueError("must hold: malformed <= well_formed < correct")
         return self
-
-
-class BaseModelSpec(Section):
-    """A tiny base model trained from scratch (Qwen2 architecture)."""
-
-    prompt_template: Literal["short"] = Field(description="the one whose words the tiny tokenizer knows")
-    hidden_size: Positive
-    layers: Positive
-    heads: Positive
-    kv_heads: Positive
-    mlp_size: Positive
-    max_positions: Positive
-    corpus_worksheets: Share = Field(description="share of documents that are worksheets")
-    corpus_facts: Share = Field(description="share of arithmetic and comparison documents")
-    corpus_search: Share = Field(description="share of the Countdown documents that show search behaviors")
-    corpus_correct: Share = Field(description="share of one-attempt documents with a right answer")
-    steps: Positive
-    batch_tokens: Positive
-    sequence_length: Positive
-    learning_rate: Rate
-    seed: int
-
-    @model_validator(mode="after")
-    def _mix(self) -> BaseModelSpec:
-        if self.corpus_worksheets + self.corpus_facts >= 1:
-            raise ValueError("corpus_worksheets + corpus_facts must leave room for Countdown documents")
-        if self.hidden_size % self.heads or self.heads % self.kv_heads:
-            raise ValueError("hidden_size must divide by heads, and heads by kv_heads")
-        return self
-
-
-def _kind(model: Any) -> str:
-    """Which section a model's entry is: one that names a pretrained model, or the settings of a tiny one."""
-    pretrained = isinstance(model, PretrainedModel) or (isinstance(model, dict) and "pretrained" in model)
-    return "[PretrainedModel]" if pretrained else "[BaseModelSpec]"
-
-
-ModelSpec = Annotated[
-    Annotated[BaseModelSpec, Tag("[BaseModelSpec]")] | Annotated[PretrainedModel, Tag("[PretrainedModel]")],
-    Discriminator(_kind),
-]
 
 
 class PrimingSpec(Section):

@@ -1,4 +1,4 @@
-"""Sections of the settings about real models and the machines they need; `habits.params` puts them together.
+"""Sections of the settings about models, trainers and machines; `habits.params` puts them together.
 
 Also the base of all sections and the number types that they share.
 """
@@ -6,9 +6,9 @@ Also the base of all sections and the number types that they share.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
@@ -24,6 +24,35 @@ class Section(BaseModel):
     """Base of all sections: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class BaseModelSpec(Section):
+    """A tiny base model trained from scratch (Qwen2 architecture)."""
+
+    prompt_template: Literal["short"] = Field(description="the one whose words the tiny tokenizer knows")
+    hidden_size: Positive
+    layers: Positive
+    heads: Positive
+    kv_heads: Positive
+    mlp_size: Positive
+    max_positions: Positive
+    corpus_worksheets: Share = Field(description="share of documents that are worksheets")
+    corpus_facts: Share = Field(description="share of arithmetic and comparison documents")
+    corpus_search: Share = Field(description="share of the Countdown documents that show search behaviors")
+    corpus_correct: Share = Field(description="share of one-attempt documents with a right answer")
+    steps: Positive
+    batch_tokens: Positive
+    sequence_length: Positive
+    learning_rate: Rate
+    seed: int
+
+    @model_validator(mode="after")
+    def _mix(self) -> BaseModelSpec:
+        if self.corpus_worksheets + self.corpus_facts >= 1:
+            raise ValueError("corpus_worksheets + corpus_facts must leave room for Countdown documents")
+        if self.hidden_size % self.heads or self.heads % self.kv_heads:
+            raise ValueError("hidden_size must divide by heads, and heads by kv_heads")
+        return self
 
 
 class PretrainedModel(Section):
@@ -52,6 +81,18 @@ class PretrainedModel(Section):
         return self
 
 
+def _kind(model: Any) -> str:
+    """Which section a model's entry is: one that names a pretrained model, or the settings of a tiny one."""
+    pretrained = isinstance(model, PretrainedModel) or (isinstance(model, dict) and "pretrained" in model)
+    return "[PretrainedModel]" if pretrained else "[BaseModelSpec]"
+
+
+ModelSpec = Annotated[
+    Annotated[BaseModelSpec, Tag("[BaseModelSpec]")] | Annotated[PretrainedModel, Tag("[PretrainedModel]")],
+    Discriminator(_kind),
+]
+
+
 class Verl(Section):
     """What the verl backend needs to know beyond `rl` and `sft`; names follow verl's configuration."""
 
@@ -70,10 +111,20 @@ class Verl(Section):
     critic_mini_batches: Positive = Field(description="optimizer steps of the critic per RL step (ppo)")
 
 
+class Guards(Section):
+    """When RL counts as collapsed, and what happens then."""
+
+    on_collapse: Literal["warn", "stop"]
+    min_entropy: Weight = Field(description="nats, mean over a step's tokens; 0: no limit")
+    min_tokens: Weight = Field(description="mean response tokens of a step; 0: no limit")
+    max_repetition: Share = Field(description="share of responses that repeat one character; 1: no limit")
+
+
 class Training(Section):
     """Which trainer runs sft and rl. Inputs and outputs are the same for both."""
 
     backend: Backend = Field(description="local: this process; verl: verl's trainers, on GPUs")
+    guards: Guards
     verl: Verl | None = Field(description="settings of the verl backend; null with local")
 
     @model_validator(mode="after")

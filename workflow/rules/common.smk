@@ -126,6 +126,12 @@ def expected_tokens(wildcards):
     return rl.steps * rl.prompts_per_step * rl.group_size * (rl.max_response_tokens if searches else 20)
 
 
+def code_of_training(trainer):
+    """Fingerprint of the trainer in use: an edited one leaves what the other has trained alone."""
+    local = PARAMS.training.backend == "local"
+    return fingerprint(f"training.{trainer}" if local else f"training.verl.{trainer}")
+
+
 def resources_of(rule):
     """What a job of a rule asks for; `set-resources` of a profile wins over it."""
     wanted = getattr(PARAMS.resources, rule)

@@ -19,7 +19,6 @@ from habits.params import Rl
 from habits.training.constants import DUAL_CLIP
 
 
-
 @dataclass(frozen=True)
 class Targets:
     """What a step's rollouts are trained on.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from fnmatch import fnmatch
 from pathlib import Path
 
 import torch
@@ -17,7 +18,7 @@ from safetensors.torch import save_file
 from habits.artifacts import ArtifactError, replacing
 
 TRACKER = "latest_checkpointed_iteration.txt"
-WEIGHTS = ("*.safetensors", "*.safetensors.index.json")
+LEFT_OUT = ("*.safetensors", "*.safetensors.index.json", "*.parquet", "provenance.json", "MANIFEST.json")
 
 
 def latest_complete(folder: Path) -> int:
@@ -69,11 +70,9 @@ def link_folder(source: Path, out: Path) -> None:
 
 def copy_all_but_weights(source: Path, out: Path) -> None:
     """Configuration and tokenizer."""
-    weights = {file for pattern in WEIGHTS for file in source.glob(pattern)}
     for file in sorted(source.iterdir()):
-        if file.is_file() and file not in weights and file.suffix != ".parquet" and not file.name[0] == ".":
-            if file.name not in ("provenance.json", "MANIFEST.json"):
-                shutil.copyfile(file, out / file.name)
+        if file.is_file() and file.name[0] != "." and not any(fnmatch(file.name, kind) for kind in LEFT_OUT):
+            shutil.copyfile(file, out / file.name)
 
 
 def link_or_copy(source: str, target: str) -> str:

@@ -89,8 +89,12 @@ class Collector:
             name = f"until{until:06d}.parquet"
             rows = [self.rollout_row(step, record) for step in steps for record in self._ordered(step)]
             write_parquet(pd.DataFrame(rows), self.scratch / "rollouts" / name)
-            write_parquet(pd.DataFrame([self.timing_row(step) for step in steps]), self.scratch / "timing" / name)
-            write_parquet(pd.DataFrame([self.metrics_row(step) for step in steps]), self.scratch / "metrics" / name)
+            write_parquet(
+                pd.DataFrame([self.timing_row(step) for step in steps]), self.scratch / "timing" / name
+            )
+            write_parquet(
+                pd.DataFrame([self.metrics_row(step) for step in steps]), self.scratch / "metrics" / name
+            )
         for step in steps:
             self.rollouts.pop(step)
 
@@ -120,7 +124,7 @@ class Collector:
         return {"step": step, "seconds": seconds, "tokens_per_second": tokens / seconds}
 
     def rollout_row(self, step: int, record: Record) -> Record:
-        """A row of the rollouts table; sampled before the update of ``step``, so by the policy of step - 1."""
+        """A row of the rollouts table; sampled before the update of ``step``, by the policy of step - 1."""
         problem = Problem(tuple(record["numbers"]), record["target"])
         name = f"{self.run.path}/train/step{step - 1}/{problem.key}/{record['session']}"
         return {

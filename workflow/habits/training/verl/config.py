@@ -71,7 +71,9 @@ def check_rl(config: Any) -> None:
             f"rollout.tensor_model_parallel_size is {rollout.tensor_model_parallel_size}; it must divide "
             f"trainer.n_gpus_per_node ({gpus})"
         )
-    for name in ("actor_rollout_ref.actor", "critic") if need_critic(config) else ("actor_rollout_ref.actor",):
+    for name in (
+        ("actor_rollout_ref.actor", "critic") if need_critic(config) else ("actor_rollout_ref.actor",)
+    ):
         size = _select(config, f"{name}.ppo_mini_batch_size") * rollout.n
         if size % gpus:
             raise VerlConfigError(f"{name}: a mini-batch of {size} rollouts does not divide by {gpus} GPUs")
@@ -126,7 +128,9 @@ def _check_trainer(trainer: Any) -> None:
 
 def _one_of(key: str, value: object, known: tuple[str, ...]) -> None:
     if str(value) not in known:
-        raise VerlConfigError(f"{key} is {str(value)!r}; verl takes it without a word, but there is only: {known}")
+        raise VerlConfigError(
+            f"{key} is {str(value)!r}; verl takes it without a word, but there is only: {known}"
+        )
 
 
 def _select(config: Any, key: str) -> Any:

@@ -68,7 +68,7 @@ DEVICE = device_module()
 
 
 @PlatformRegistry.register(platform="cpu")
-class CpuPlatform(PlatformBase):  # type: ignore[misc]
+class CpuPlatform(PlatformBase):
     """The processor as verl's accelerator."""
 
     device_name = property(lambda _: "cpu")
@@ -79,7 +79,7 @@ class CpuPlatform(PlatformBase):  # type: ignore[misc]
         """Always."""
         return True
 
-    def current_device(self) -> torch.device:
+    def current_device(self) -> torch.device:  # type: ignore[override]
         """What verl moves tensors to; an integer would mean a CUDA device."""
         return torch.device("cpu")
 

@@ -124,7 +124,9 @@ class Replica(RolloutReplica):  # type: ignore[misc]
     async def launch_servers(self) -> None:
         """Start one actor; called by verl."""
         options = {"name": actor_name(self.replica_rank), "max_concurrency": 4096, "num_cpus": 1}
-        server = ray.remote(Server).options(**options).remote(self.config, self.model_config, self.config.seed)
+        server = (
+            ray.remote(Server).options(**options).remote(self.config, self.model_config, self.config.seed)
+        )
         await server.clear_kv_cache.remote()
         self.servers = [server]
         self._server_handle = server

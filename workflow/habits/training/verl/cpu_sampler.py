@@ -11,7 +11,7 @@ from typing import Any
 from verl.trainer.ppo.v1.replay_buffer import ReplayBuffer
 
 
-class EagerSampler(ReplayBuffer):  # type: ignore[misc]
+class EagerSampler(ReplayBuffer):
     """The same buffer, asked 20 times a second."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -122,7 +122,9 @@ def sft_overrides(params: Params, job: Job, steps: int, rows: int) -> list[Overr
         "trainer.nnodes": 1,
         "trainer.n_gpus_per_node": job.gpus,
     }
-    cpu = [*_settings({"trainer.device": "cpu"}), *_on_cpu("model", "engine")] if verl.platform == "cpu" else []
+    cpu = (
+        [*_settings({"trainer.device": "cpu"}), *_on_cpu("model", "engine")] if verl.platform == "cpu" else []
+    )
     return [*_settings(values), *cpu]
 
 
@@ -243,7 +245,9 @@ def _critic(rl: Rl, verl: Verl, job: Job) -> list[Override]:
             "critic.loss_agg_mode": rl.loss_agg_mode,
             "critic.grad_clip": rl.grad_clip,
             **_engine("critic.fsdp", verl, job, offload=verl.offload),
-            **_optimizer("critic.optim", rl.critic_learning_rate, rl.adam_betas, rl.weight_decay, rl.grad_clip),
+            **_optimizer(
+                "critic.optim", rl.critic_learning_rate, rl.adam_betas, rl.weight_decay, rl.grad_clip
+            ),
             "critic.optim.lr_scheduler_type": "constant",
             "critic.optim.lr_warmup_steps": 0,
         }

@@ -95,7 +95,9 @@ class ray_folder:  # noqa: N801
 
 def environment(verl: Verl, attempt: Path, ray: Path) -> dict[str, str]:
     """Environment of verl's processes."""
-    path = os.pathsep.join([str(REPOSITORY / "workflow"), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+    path = os.pathsep.join([str(REPOSITORY / "workflow"), os.environ.get("PYTHONPATH", "")]).rstrip(
+        os.pathsep
+    )
     found = os.environ | {
         "PYTHONPATH": path,
         "PYTHONUNBUFFERED": "1",

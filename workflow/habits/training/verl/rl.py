@@ -20,6 +20,7 @@ from habits.params import Params, Rl, RunId
 from habits.progress import Progress
 from habits.sections import Verl
 from habits.tasks.countdown.table import read_problems
+from habits.training.guards import Watch
 from habits.training.verl import checkpoints, collect, config, data, process
 from habits.training.verl.overrides import Job, rl_overrides
 
@@ -37,7 +38,9 @@ def run_rl(params: Params, run: str, start: Path, problems: Path, out: Path, gpu
         "training": params.training.model_dump(),
         "gpus": gpus,
     }
-    key = hash_json({**settings, "start": hash_path(start), "problems": hash_path(problems / "train.parquet")})
+    key = hash_json(
+        {**settings, "start": hash_path(start), "problems": hash_path(problems / "train.parquet")}
+    )
     scratch = scratch_folder(out).absolute()
     keep_only(scratch, key)
     session = prepare(params, run_id, rl, start, problems, scratch, gpus)
@@ -82,7 +85,7 @@ def prepare(
     composed = config.compose("ppo_trainer", rl_overrides(params, rl, job))
     config.check_rl(composed)
     config.write(composed, scratch / "main_ppo.yaml")
-    return Session(run, rl, verl, start, scratch, job)
+    return Session(run, rl, verl, Watch(f"rl {run.path}", params.training.guards), start, scratch, job)
 
 
 @dataclass
@@ -92,6 +95,7 @@ class Session:
     run: RunId
     rl: Rl
     verl: Verl
+    watch: Watch
     start: Path
     scratch: Path
     job: Job
@@ -126,6 +130,7 @@ class Session:
         for step in self.collector.read():
             if step in self.collector.rollouts and self.progress is not None:
                 row = self.collector.metrics_row(step)
+                self.watch.check(row, [record["response"] for record in self.collector.rollouts[step]])
                 speed = self.collector.timing_row(step)["tokens_per_second"]
                 shown = ("reward", "accuracy", "kl", "entropy", "mean_tokens", "clip_fraction")
                 self.progress.update(step, **{name: row[name] for name in shown}, tokens_per_second=speed)

@@ -54,9 +54,7 @@ def run_sft(
     shutil.rmtree(scratch)
 
 
-def prepare(
-    params: Params, seed: int, base: Path, traces: Path, scratch: Path, gpus: int
-) -> tuple[Job, int]:
+def prepare(params: Params, seed: int, base: Path, traces: Path, scratch: Path, gpus: int) -> tuple[Job, int]:
     """Check verl's configuration and write it; returns the job and its number of steps."""
     tokenizer = data.write_tokenizer(base, scratch / "tokenizer")
     lengths = data.trace_lengths(traces, tokenizer)
