@@ -142,12 +142,18 @@ def rl(*, run: str, start: File, problems: File, out: File, gpus: int = 0, commo
 
 
 @app.command
-def rollouts(*, run: str, rl: File, problems: File, out: File, common: Common = COMMON) -> None:
-    """Sample evaluation rollouts from every checkpoint of a run."""
+def rollouts(
+    *, run: str, rl: File, problems: File, out: File, gpus: int = 0, common: Common = COMMON
+) -> None:
+    """Sample evaluation rollouts from every checkpoint of a run.
+
+    Args:
+        gpus: over which vLLM spreads the model.
+    """
     with step(common) as params:
         from habits.rollouts.rollouts import sample_rollouts
 
-        sample_rollouts(params, run, rl, problems, out)
+        sample_rollouts(params, run, rl, problems, out, gpus)
 
 
 @app.command

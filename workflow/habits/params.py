@@ -182,6 +182,7 @@ class Rollouts(Section):
     last_samples: Positive = Field(description="the same at the last one, where claims are decided")
     temperature: Weight = Field(description="0: greedy")
     batch_size: Positive
+    engine: Literal["transformers", "vllm"] = Field("transformers", description="vllm: on GPUs")
     seed: int
 
 

@@ -6,6 +6,10 @@ minutes later, or ignores them; these are checked here. Writes the configuration
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -74,7 +78,13 @@ def check_rl(config: Any) -> None:
     for name in (
         ("actor_rollout_ref.actor", "critic") if need_critic(config) else ("actor_rollout_ref.actor",)
     ):
-        size = _select(config, f"{name}.ppo_mini_batch_size") * rollout.n
+        prompts = _select(config, f"{name}.ppo_mini_batch_size")
+        if config.data.train_batch_size % prompts:
+            raise VerlConfigError(
+                f"{name}.ppo_mini_batch_size is {prompts}; it must divide data.train_batch_size "
+                f"({config.data.train_batch_size})"
+            )
+        size = prompts * rollout.n
         if size % gpus:
             raise VerlConfigError(f"{name}: a mini-batch of {size} rollouts does not divide by {gpus} GPUs")
     reward = config.reward.custom_reward_function
@@ -84,11 +94,9 @@ def check_rl(config: Any) -> None:
         raise VerlConfigError("custom_reward_function at the top level is never read; use reward.*")
     if config.algorithm.use_kl_in_reward and config.actor_rollout_ref.actor.use_kl_loss:
         raise VerlConfigError("algorithm.use_kl_in_reward and actor.use_kl_loss are both on; choose one")
-    try:
+    with _explained("its configuration"):
         validate_config(config, need_reference_policy(config), need_critic(config))
         omega_conf_to_dataclass(rollout)
-    except (AssertionError, ValueError, TypeError) as error:
-        raise VerlConfigError(f"verl refuses its configuration: {error}") from None
 
 
 def check_sft(config: Any) -> None:
@@ -106,10 +114,8 @@ def check_sft(config: Any) -> None:
             f"{config.trainer.n_gpus_per_node} GPUs"
         )
     for section in ("model", "engine", "optim", "checkpoint"):
-        try:
+        with _explained(section):
             omega_conf_to_dataclass(config[section])
-        except (AssertionError, ValueError, TypeError) as error:
-            raise VerlConfigError(f"verl refuses {section}: {error}") from None
 
 
 def write(config: Any, path: Path) -> None:
@@ -117,6 +123,21 @@ def write(config: Any, path: Path) -> None:
     from omegaconf import OmegaConf
 
     write_text(OmegaConf.to_yaml(config), path)
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """Turn the errors of verl's own checks into ours."""
+    from hydra.errors import InstantiationException
+
+    try:
+        with warnings.catch_warnings(), redirect_stdout(StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    except InstantiationException as error:
+        raise VerlConfigError(f"verl refuses {what}: {error.__cause__ or error}") from None
+    except (AssertionError, ValueError, TypeError) as error:
+        raise VerlConfigError(f"verl refuses {what}: {error}") from None
 
 
 def _check_trainer(trainer: Any) -> None:

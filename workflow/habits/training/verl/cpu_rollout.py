@@ -118,13 +118,13 @@ class Server:
     abort_all_requests = resume_generation = start_profile = stop_profile = nothing
 
 
-class Replica(RolloutReplica):  # type: ignore[misc]
+class Replica(RolloutReplica):
     """Starts the server."""
 
     async def launch_servers(self) -> None:
         """Start one actor; called by verl."""
         options = {"name": actor_name(self.replica_rank), "max_concurrency": 4096, "num_cpus": 1}
-        server = (
+        server: Any = (
             ray.remote(Server).options(**options).remote(self.config, self.model_config, self.config.seed)
         )
         await server.clear_kv_cache.remote()
@@ -137,7 +137,7 @@ class Replica(RolloutReplica):  # type: ignore[misc]
         return {}
 
 
-class Adapter(BaseRollout):  # type: ignore[misc]
+class Adapter(BaseRollout):
     """The trainer's side: sends new weights to the server."""
 
     def __init__(self, config: Any, model_config: Any, device_mesh: Any, replica_rank: int = -1) -> None:

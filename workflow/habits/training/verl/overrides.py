@@ -77,7 +77,7 @@ def rl_overrides(params: Params, rl: Rl, job: Job) -> list[Override]:
         *_algorithm(rl),
         *_actor(rl, verl, job),
         *_rollout(rl, verl, job),
-        *(_critic(rl, verl, job) if rl.algorithm == "ppo" else []),
+        *(_critic(rl, verl, job) if rl.algorithm == "ppo" else [Override("critic.enable", False)]),
         *_reward(params),
         *_trainer(rl, job),
         *(_rl_on_cpu(rl) if verl.platform == "cpu" else []),

@@ -6,7 +6,6 @@ rollouts beside it. Ray keeps its sockets in a temporary folder, removed with th
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import signal
@@ -18,25 +17,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from habits.sections import Verl
+from habits.training.interpreter import dies_with_parent, gpu_python, package_environment
 from habits.training.verl.reward import FOLDER
 
-PYTHON = "HABITS_GPU_PYTHON"
-REPOSITORY = Path(__file__).parents[4]
 LOOK_EVERY = 0.5  # seconds
-PR_SET_PDEATHSIG = 1
 SHOWN = 30  # lines of verl's output that an error repeats
 
 
 class VerlFailedError(RuntimeError):
     """verl's trainer ended with an error; the message has the end of its output and the log's name."""
-
-
-def interpreter(verl: Verl) -> str:
-    """Python of the environment with verl: ``HABITS_GPU_PYTHON``, else ``.venv-gpu``, else this one."""
-    installed = REPOSITORY / ".venv-gpu/bin/python"
-    if os.environ.get(PYTHON):
-        return os.environ[PYTHON]
-    return str(installed) if verl.platform == "cuda" and installed.exists() else sys.executable
 
 
 def run(module: list[str], config: Path, attempt: Path, verl: Verl, look: Callable[[], None]) -> None:
@@ -47,7 +36,8 @@ def run(module: list[str], config: Path, attempt: Path, verl: Verl, look: Callab
     """
     arguments = ["--config-path", str(config.parent), "--config-name", config.stem]
     quiet = [f"hydra.run.dir={attempt}", "hydra.output_subdir=null", "hydra/job_logging=disabled"]
-    command = [interpreter(verl), "-m", *module, *arguments, *quiet]
+    python = gpu_python() if verl.platform == "cuda" else sys.executable
+    command = [python, "-m", *module, *arguments, *quiet]
     with ray_folder(attempt.parent) as ray, (attempt / "verl.log").open("ab") as log:
         process = subprocess.Popen(
             command,
@@ -55,7 +45,7 @@ def run(module: list[str], config: Path, attempt: Path, verl: Verl, look: Callab
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=dies_with_parent,
         )
         try:
             while process.poll() is None:
@@ -95,12 +85,7 @@ class ray_folder:  # noqa: N801
 
 def environment(verl: Verl, attempt: Path, ray: Path) -> dict[str, str]:
     """Environment of verl's processes."""
-    path = os.pathsep.join([str(REPOSITORY / "workflow"), os.environ.get("PYTHONPATH", "")]).rstrip(
-        os.pathsep
-    )
-    found = os.environ | {
-        "PYTHONPATH": path,
-        "PYTHONUNBUFFERED": "1",
+    found = package_environment() | {
         FOLDER: str(attempt),
         "VERL_FILE_LOGGER_PATH": str(attempt / "metrics.jsonl"),
         "RAY_AUTH_MODE": "disabled",  # else Ray writes a token to the home folder
@@ -120,12 +105,6 @@ CPU = {
     "VERL_ENGINE_DEVICE": "cuda",  # engines are registered for cuda and npu; tensors stay on the processor
     "VERL_USE_EXTERNAL_MODULES": "habits.training.verl.cpu_platform",
 }
-
-
-def _die_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent is gone, kill -9 included (Linux only)."""
-    if sys.platform == "linux":
-        ctypes.CDLL("libc.so.6", use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
