@@ -70,7 +70,7 @@ def test_algorithms_without_a_critic(algorithm: str, model: Path) -> None:
 
 
 def test_sft_pins_the_papers_settings(model: Path) -> None:
-    config = compose("sft_trainer_engine", sft_overrides(preset("paper"), job(model), steps=60, rows=1000))
+    config = compose("sft_trainer_engine", sft_overrides(preset("paper"), job(model), steps=60))
     check_sft(config)
     assert (config.data.train_batch_size, config.optim.lr, list(config.optim.betas)) == (
         64,
@@ -78,7 +78,7 @@ def test_sft_pins_the_papers_settings(model: Path) -> None:
         [0.9, 0.95],
     )
     assert (config.optim.lr_scheduler_type, config.optim.lr_warmup_steps) == ("cosine", 6)
-    assert (config.trainer.total_training_steps, config.trainer.save_freq) == (60, 15)
+    assert (config.trainer.total_training_steps, config.trainer.save_freq) == (60, 60)
 
 
 @pytest.mark.parametrize(

@@ -105,9 +105,6 @@ class Verl(Section):
     gpu_memory_utilization: Share = Field(description="share of GPU memory for sampling (vLLM)")
     gradient_checkpointing: bool = Field(description="recompute activations: less memory, a third slower")
     offload: bool = Field(description="weights and optimizer in host memory while they are not needed")
-    lora_rank: Count = Field(
-        description="0: all weights are trained; else adapters of this rank (not the critic)"
-    )
     critic_mini_batches: Positive = Field(description="optimizer steps of the critic per RL step (ppo)")
 
 

@@ -20,6 +20,7 @@ from habits.models.tokenizer import decode_response, encode_prompt, load_tokeniz
 from habits.params import Params, Reward
 from habits.rollouts.vllm_worker import Request
 from habits.tasks.countdown import TEMPLATES, Problem, Verdict, grade
+from habits.training import devices
 from habits.training.interpreter import dies_with_parent, gpu_python, package_environment
 from habits.training.roll_out import Graded
 
@@ -83,7 +84,8 @@ def roll_out_with_vllm(
         }
     )
     _begin(request, asked, checkpoint, scratch)
-    _run(scratch)
+    with devices.held(gpus) as shown:
+        _run(scratch, shown)
     found = pd.concat([read_parquet(path) for path in sorted((scratch / "shards").glob("shard*.parquet"))])
     responses = [[int(token) for token in ids] for ids in found["response_ids"]]
     logprob = torch.tensor(found["logprob"].tolist())[:, None]
@@ -114,14 +116,14 @@ def _begin(request: Request, asked: pd.DataFrame, checkpoint: Path, scratch: Pat
     note.write_text(key)
 
 
-def _run(scratch: Path) -> None:
-    """Run the worker until all shards are there."""
+def _run(scratch: Path, shown: dict[str, str]) -> None:
+    """Run the worker, which sees the GPUs in ``shown``, until all shards are there."""
     log = scratch / "vllm.log"
     command = [gpu_python(), "-m", "habits.rollouts.vllm_worker", str(scratch / "request.json")]
     with log.open("ab") as file:
         done = subprocess.run(
             command,
-            env=package_environment(),
+            env=package_environment() | shown,
             stdout=file,
             stderr=subprocess.STDOUT,
             preexec_fn=dies_with_parent,

@@ -84,8 +84,8 @@ def rl_overrides(params: Params, rl: Rl, job: Job) -> list[Override]:
     ]
 
 
-def sft_overrides(params: Params, job: Job, steps: int, rows: int) -> list[Override]:
-    """What ``verl.trainer.sft_trainer`` is run with, for ``steps`` steps over ``rows`` traces."""
+def sft_overrides(params: Params, job: Job, steps: int) -> list[Override]:
+    """What ``verl.trainer.sft_trainer`` is run with, for ``steps`` steps."""
     verl, sft = _verl(params), params.sft
     values: dict[str, Value] = {
         "data.train_files": str(job.train),
@@ -108,7 +108,7 @@ def sft_overrides(params: Params, job: Job, steps: int, rows: int) -> list[Overr
         **_optimizer("optim", sft.learning_rate, sft.adam_betas, sft.weight_decay, sft.grad_clip),
         "optim.lr_scheduler_type": "cosine",
         "optim.lr_warmup_steps": sft.warmup_steps,
-        "checkpoint.save_contents": ["model", "optimizer", "extra", "hf_model"],
+        "checkpoint.save_contents": ["model", "hf_model"],
         "trainer.default_local_dir": str(job.checkpoints),
         "trainer.project_name": "habits",
         "trainer.experiment_name": job.name,
@@ -116,9 +116,9 @@ def sft_overrides(params: Params, job: Job, steps: int, rows: int) -> list[Overr
         "trainer.total_training_steps": steps,
         "trainer.logger": ["file"],
         "trainer.seed": job.seed,
-        "trainer.save_freq": max(rows // sft.batch_size, 1),
+        "trainer.save_freq": steps,
         "trainer.test_freq": -1,
-        "trainer.resume_mode": "auto",
+        "trainer.resume_mode": "disable",
         "trainer.nnodes": 1,
         "trainer.n_gpus_per_node": job.gpus,
     }

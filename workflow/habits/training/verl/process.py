@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from habits.sections import Verl
+from habits.training import devices
 from habits.training.interpreter import dies_with_parent, gpu_python, package_environment
 from habits.training.verl.reward import FOLDER
 
@@ -28,7 +29,9 @@ class VerlFailedError(RuntimeError):
     """verl's trainer ended with an error; the message has the end of its output and the log's name."""
 
 
-def run(module: list[str], config: Path, attempt: Path, verl: Verl, look: Callable[[], None]) -> None:
+def run(
+    module: list[str], config: Path, attempt: Path, verl: Verl, gpus: int, look: Callable[[], None]
+) -> None:
     """Run ``python -m module`` with a written configuration until it ends; ``look()`` is called meanwhile.
 
     Raises:
@@ -38,10 +41,15 @@ def run(module: list[str], config: Path, attempt: Path, verl: Verl, look: Callab
     quiet = [f"hydra.run.dir={attempt}", "hydra.output_subdir=null", "hydra/job_logging=disabled"]
     python = gpu_python() if verl.platform == "cuda" else sys.executable
     command = [python, "-m", *module, *arguments, *quiet]
-    with ray_folder(attempt.parent) as ray, (attempt / "verl.log").open("ab") as log:
+    wanted = gpus if verl.platform == "cuda" else 0
+    with (
+        devices.held(wanted) as shown,
+        ray_folder(attempt.parent) as ray,
+        (attempt / "verl.log").open("ab") as log,
+    ):
         process = subprocess.Popen(
             command,
-            env=environment(verl, attempt, ray),
+            env=environment(verl, attempt, ray) | shown,
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,

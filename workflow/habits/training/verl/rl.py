@@ -123,7 +123,7 @@ class Session:
         self.collector = collect.Collector(self.run, self.scratch, self.attempt, self.rl.temperature)
         self.progress = Progress(f"rl {self.run.path}", self.rl.steps, self.done)
         main = self.scratch / "main_ppo.yaml"
-        process.run(["verl.trainer.main_ppo"], main, self.attempt, self.verl, self.look)
+        process.run(["verl.trainer.main_ppo"], main, self.attempt, self.verl, self.job.gpus, self.look)
 
     def look(self) -> None:
         """Take in what verl has written since the last look."""
