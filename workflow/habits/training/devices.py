@@ -1,7 +1,7 @@
 """GPUs of one machine for jobs that run side by side: each takes free ones and holds them while it lives.
 
-A lock is the kernel's (``flock``) on a file under ``scratch/gpus``: a killed job holds nothing. Under Slurm, or
-with ``CUDA_VISIBLE_DEVICES`` set, somebody else has chosen and nothing is done here.
+A lock is the kernel's (``flock``) on a file under ``scratch/gpus``: a killed job holds nothing. Under
+Slurm, or with ``CUDA_VISIBLE_DEVICES`` set, somebody else has chosen and nothing is done here.
 """
 
 from __future__ import annotations
