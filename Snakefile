@@ -10,6 +10,9 @@ if not workflow.overwrite_configfiles:
     configfile: f"{workflow.basedir}/params.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/problems.smk"
 include: "workflow/rules/base_model.smk"
@@ -18,8 +21,10 @@ include: "workflow/rules/sft.smk"
 include: "workflow/rules/rl.smk"
 include: "workflow/rules/rollouts.smk"
 include: "workflow/rules/behaviors.smk"
+include: "workflow/rules/judging.smk"
 include: "workflow/rules/statistics.smk"
 include: "workflow/rules/claims.smk"
+include: "workflow/rules/calibration.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 

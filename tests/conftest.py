@@ -1,5 +1,24 @@
 """Environment of all tests: one thread, no network; set before torch is imported anywhere."""
 
+from pathlib import Path
+
+import pytest
+
+from checkout import git_commit, git_init, succeed, write_checkout
 from habits.jobs import prepare_environment
 
 prepare_environment(threads=1)
+
+
+@pytest.fixture(scope="session")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout in which Snakemake ran once, pushed to a remote folder, all in git; to be read only."""
+    folder = tmp_path_factory.mktemp("original")
+    write_checkout(folder)
+    git_init(folder)
+    succeed(folder, "dvc", "remote", "add", "--default", "shared", tmp_path_factory.mktemp("remote"))
+    git_commit(folder)
+    succeed(folder, "snakemake", "--cores", "all")
+    git_commit(folder)
+    succeed(folder, "dvc", "push", "--quiet")
+    return folder

@@ -2,6 +2,10 @@
 """Stands in for `habits` in tests of the workflow around the steps: same outputs by name, made in no time.
 
 What a step writes is a hash of its command, its inputs and the settings it uses: same in, same out.
+Faults need moments to strike at, so the environment can slow it down (`QUICK_STEPS_SECONDS` a step) and
+it does on purpose what the real steps avoid: it writes in place, and its files are half there for a while.
+Long steps save each unit of their work in scratch/ and go on from there; `QUICK_STEPS_LEDGER` names a file
+outside the checkout that counts the units done.
 """
 
 import hashlib
@@ -10,6 +14,10 @@ import os
 import sys
 import time
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from habits import jobs  # noqa: E402
 
 SETTINGS = {
     "problems": ["countdown"],
@@ -21,10 +29,18 @@ SETTINGS = {
     "statistics": ["statistics"],
     "report": ["preset"],
 }
+RESUME = ("base_model", "rl")
+UNITS = 4
+SECONDS = float(os.environ.get("QUICK_STEPS_SECONDS", "0"))
 
 
 def main() -> None:
     verb, options = sys.argv[1], dict(zip(sys.argv[2::2], sys.argv[3::2], strict=True))
+    with jobs.reported(Path(options["--log"])):
+        run(verb, options)
+
+
+def run(verb: str, options: dict[str, str]) -> None:
     out = Path(options["--out"])
     if os.environ.get("QUICK_STEPS_FAIL") == verb:
         raise SystemExit(1)
@@ -35,16 +51,42 @@ def main() -> None:
         for file in sorted(path.rglob("*")) if path.is_dir() and verb != "report" else [path]:
             if file.is_file() and file.name[0] != "." and file.name != "MANIFEST.json":
                 content.update(file.read_bytes())
-    text = content.hexdigest()
-    for name in outputs(verb, out, options):
-        name.parent.mkdir(parents=True, exist_ok=True)
-        # In place: an output that DVC linked read-only must have been removed before.
-        name.write_text(f"{verb} {name} {text}\n")
+    text = train(verb, out, content.hexdigest()) if verb in RESUME else content.hexdigest()
+    write_in_halves({name: f"{verb} {name} {text}\n" for name in outputs(verb, out, options)})
     if verb == "statistics":
         (out / "provenance.json").write_text(str(time.time()))
         accuracy = int(text[:4], 16) / 16**4
         (out / "summary.json").write_text(json.dumps({"plain/none/ppo": {"accuracy": accuracy}}))
         (out / "accuracy.csv").write_text(f"condition,rl_step,accuracy\nplain/none/ppo,4,{accuracy}\n")
+
+
+def train(verb: str, out: Path, start: str) -> str:
+    """A chain of hashes, each link saved, as training saves its state."""
+    saved = Path("scratch") / out / "state.json"
+    state = json.loads(saved.read_text()) if saved.exists() else {}
+    if state.get("start") != start:
+        state = {"start": start, "done": 0, "text": start}
+    while state["done"] < UNITS:
+        time.sleep(SECONDS / UNITS)
+        link = hashlib.sha256(state["text"].encode()).hexdigest()
+        state |= {"done": state["done"] + 1, "text": link}
+        saved.parent.mkdir(parents=True, exist_ok=True)
+        saved.with_suffix(".part").write_text(json.dumps(state))
+        saved.with_suffix(".part").replace(saved)
+        if ledger := os.environ.get("QUICK_STEPS_LEDGER"):
+            with Path(ledger).open("a") as file:
+                file.write(f"{verb} {out} {state['done']}\n")
+    return str(state["text"])
+
+
+def write_in_halves(texts: dict[Path, str]) -> None:
+    for name, text in texts.items():
+        name.parent.mkdir(parents=True, exist_ok=True)
+        # In place: an output that DVC linked read-only must have been removed before.
+        name.write_text(text[: len(text) // 2])
+    time.sleep(SECONDS)
+    for name, text in texts.items():
+        name.write_text(text)
 
 
 def outputs(verb: str, out: Path, options: dict[str, str]) -> list[Path]:

@@ -2,136 +2,33 @@
 
 import hashlib
 import json
-import os
-import random
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from habits import jobs, sources
+from checkout import (
+    ROOT,
+    assert_nothing_to_do,
+    changed_phases,
+    clone,
+    edit,
+    flip,
+    planned,
+    run,
+    succeed,
+    write_checkout,
+)
+from habits import sources
 from habits.cli import PRESETS
 from habits.params import Params
 
-ROOT = Path(__file__).parents[1]
-CHECKOUT = ("Snakefile", "dvc.yaml", ".dvcignore", ".gitignore", "profiles", "workflow", "envs")
-BIN = Path(sys.executable).parent
 AFTER_RL = {"rl", "rollouts", "behaviors", "statistics", "claims", "figures", "report"}
 AFTER_ROLLOUTS = AFTER_RL - {"rl", "rollouts"}
 ROLLOUTS = "results/rollouts/plain/none/ppo/seed1.parquet"
-
-
-def run(folder: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
-    """A command in a checkout, as a user with its environment activated would call it."""
-    environment = {k: v for k, v in os.environ.items() if k not in {jobs.WORKFLOW_PID, jobs.PARAMS_FILE}}
-    path = os.pathsep.join([str(BIN), environment["PATH"]])
-    environment |= {
-        "PATH": path,
-        "PYTHONPATH": str(folder / "workflow"),
-        "DVC_NO_ANALYTICS": "1",
-    }
-    return subprocess.run(
-        [str(word) for word in words],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def succeed(folder: Path, *words: str | Path) -> str:
-    done = run(folder, *words)
-    assert done.returncode == 0, f"{' '.join(map(str, words))}\n{done.stdout[-5000:]}"
-    return done.stdout
-
-
-def planned(folder: Path, *options: str | Path) -> dict[str, int]:
-    """Jobs that Snakemake would run: rule -> count."""
-    text = succeed(folder, "snakemake", "--dry-run", *options)
-    if "Nothing to be done" in text:
-        return {}
-    table = text.split("Job stats:\n")[1].split("\n\n")[0]
-    counts = dict(re.findall(r"^(\w+) +(\d+)$", table, flags=re.MULTILINE))
-    return {rule: int(count) for rule, count in counts.items() if rule not in {"total", "all", "all_figures"}}
-
-
-def changed_phases(folder: Path) -> set[str]:
-    """Phases that DVC would run."""
-    status = json.loads(succeed(folder, "dvc", "status", "--json"))
-    return {name for name, changes in status.items() if changes}
-
-
-def assert_nothing_to_do(folder: Path) -> None:
-    assert planned(folder) == {}
-    assert changed_phases(folder) == set()
-
-
-def edit(folder: Path, key: str, value: object) -> None:
-    settings = yaml.safe_load((folder / "params.yaml").read_text())
-    section, name = key.split(".")
-    settings[section][name] = value
-    (folder / "params.yaml").write_text(yaml.safe_dump(settings))
-
-
-def write_checkout(folder: Path) -> None:
-    """A checkout whose steps take no time (tests/quick_steps.py) and whose matrix is small."""
-    for name in CHECKOUT:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy2(source, folder / name)
-    shutil.copytree(
-        ROOT / ".dvc", folder / ".dvc", ignore=shutil.ignore_patterns("cache", "tmp", "config.local")
-    )
-    shutil.copy(ROOT / "tests/quick_steps.py", folder / "workflow/bin/habits")
-    (folder / "workflow/bin/habits").chmod(0o755)
-    settings = yaml.safe_load((PRESETS / "smoke.yaml").read_text())
-    settings["matrix"] = [
-        {"model": "plain", "priming": "none", "seeds": [1]},
-        {"model": "searching", "priming": "none", "seeds": [1]},
-        {"model": "plain", "priming": "backtracking_verification", "seeds": [1]},
-    ]
-    (folder / "params.yaml").write_text(yaml.safe_dump(settings))
-
-
-def git_commit(folder: Path) -> None:
-    succeed(folder, "git", "add", "--all")
-    identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
-    succeed(folder, "git", *identity, "commit", "--quiet", "--message", "state")
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout in which Snakemake ran once, pushed to a remote folder, all in git."""
-    folder = tmp_path_factory.mktemp("original")
-    write_checkout(folder)
-    succeed(folder, "git", "init", "--quiet")
-    succeed(folder, "dvc", "remote", "add", "--default", "shared", tmp_path_factory.mktemp("remote"))
-    git_commit(folder)
-    succeed(folder, "snakemake", "--cores", "all")
-    git_commit(folder)
-    succeed(folder, "dvc", "push", "--quiet")
-    return folder
-
-
-def clone(original: Path, folder: Path, *targets: str) -> Path:
-    """A fresh clone that pulled ``targets`` (default: everything), its mtimes thrown about."""
-    succeed(original, "git", "clone", "--quiet", original, folder)
-    succeed(folder, "git", "config", "user.name", "test")
-    succeed(folder, "git", "config", "user.email", "test@example.org")
-    succeed(folder, "dvc", "pull", "--quiet", *targets)
-    dice = random.Random(7)
-    for path in sorted(
-        path for root in ("data", "results", "reports") for path in (folder / root).rglob("*")
-    ):
-        os.utime(path, (time := dice.uniform(1e9, 1.7e9), time))
-    return folder
 
 
 @pytest.fixture
@@ -291,14 +188,6 @@ def test_an_accepted_change_reruns_exactly_its_descendants(pulled: Path) -> None
     succeed(pulled, sys.executable, "-m", "habits.cli", "accept", ROLLOUTS)
     plan = planned(pulled)
     assert set(plan) == AFTER_ROLLOUTS and plan["behaviors"] == 1
-
-
-def flip(path: Path) -> None:
-    """Change one byte, in a file of its own: never in DVC's cache."""
-    content = bytearray(path.read_bytes())
-    content[-2] ^= 1
-    path.unlink()
-    path.write_bytes(content)
 
 
 def test_small_tables_are_enough_to_draw_every_figure(original: Path, tmp_path: Path) -> None:

@@ -93,7 +93,12 @@ def test_written_settings_are_the_same_settings(tmp_path: Path) -> None:
     [
         ("rl.algorithm", "pppo", ["rl.algorithm is 'pppo'", "'ppo', 'grpo', 'reinforce_plus_plus' or"]),
         ("rl.stepps", 3, ["rl.stepps is not a setting", "did you mean steps?", "group_size"]),
-        ("ppo", {}, ["ppo is not a setting", "matrix, statistics, runtime"]),
+        ("ppo", {}, ["ppo is not a setting", "statistics, calibration, runtime"]),
+        ("teacher", "cloud", ["teacher is 'cloud'; choose symbolic, or of llm.models: claude, gpt-4o-mini"]),
+        ("judge", "symbolic", ["judge is 'symbolic'; choose none, or of llm.models: claude, gpt-4o-mini"]),
+        ("llm.mode", "dead", ["llm.mode is 'dead'; choose 'live' or 'replay'"]),
+        ("llm.models.local.base_url", "localhost:8000", ["llm.models.local.base_url: must be an address"]),
+        ("llm.models.local.price.outputs", 1, ["outputs is not a setting", "did you mean output?"]),
         ("models.plain.layer", 3, ["models.plain.layer is not a setting", "did you mean layers?"]),
         ("models.plain.layers", "four", ["models.plain.layers is 'four'", "valid integer"]),
         ("models.Plain!", {}, ["models.Plain!", "pattern"]),
@@ -113,6 +118,12 @@ def test_written_settings_are_the_same_settings(tmp_path: Path) -> None:
 def test_a_mistake_is_told_by_key_and_fix(key: str, value: Any, words: list[str]) -> None:
     text = message(changed(**{key: value}))
     assert all(word in text for word in ["params.yaml: ", *words]), text
+
+
+def test_a_key_that_was_pasted_into_the_settings_is_not_repeated() -> None:
+    text = message(changed(**{"llm.models.claude.api_key_env": "sk-ant-Canary-77"}))
+    assert "llm.models.claude.api_key_env: must name an environment variable" in text
+    assert "Canary" not in text
 
 
 @pytest.mark.parametrize(
@@ -223,7 +234,7 @@ def sections(raw: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         for number, item in enumerate(raw):
             yield from sections(item, (*path, number))
     elif isinstance(raw, dict):
-        if path not in {("models",), ("countdown", "sizes")}:
+        if path not in {("models",), ("countdown", "sizes"), ("llm", "models")}:
             yield path
         for key, value in raw.items():
             yield from sections(value, (*path, key))

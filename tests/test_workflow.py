@@ -123,8 +123,8 @@ def test_rules_keep_one_form() -> None:
         assert re.findall(r"^rule (\w+):", text, flags=re.MULTILINE) == [path.stem]
         assert f'"habits {path.stem} ' in text and text.count("habits ") == 1
         keys = re.findall(r"^    (\w+):", text, flags=re.MULTILINE)
-        order = ["input", "output", "log", "benchmark", "priority", "conda", "threads"]
-        order += ["resources", "params", "message", "shell"]
+        order = ["input", "output", "log", "benchmark", "priority", "localrule", "conda"]
+        order += ["threads", "resources", "params", "message", "shell"]
         assert {"log", "benchmark", "message"} <= set(keys)
         assert sorted(keys, key=order.index) == keys, path
 
@@ -139,6 +139,9 @@ DECLARES = {
     "rl_settings": {"rl"},
     "rollout_settings": {"rollouts"},
     "TEMPLATES": {"models"},
+    "TEACHER": {"teacher", "llm"},
+    "JUDGE": {"judge", "llm"},
+    "judge_for": {"judge", "llm"},
     "ANALYSIS": {"matrix", "statistics", "rl"},
     "PARAMS.model_dump_json()": set(Params.model_fields),
 }

@@ -60,13 +60,17 @@ class Analysed:
     def statistics(self) -> Path:
         return self.results / "statistics"
 
+    @property
+    def calibration(self) -> Path:
+        return self.results / "calibration"
+
     def table(self, name: str) -> pd.DataFrame:
         return pd.read_parquet(self.statistics / f"{name}.parquet")
 
 
-def analyse(results: Path) -> Analysed:
+def analyse(results: Path, judge: str = "none") -> Analysed:
     """Synthetic results of the laptop matrix on few problems, and their statistics, in ``results``."""
-    params = synthetic_params(rollouts={"problems": PROBLEMS}, statistics={"bootstrap": 200})
+    params = synthetic_params(rollouts={"problems": PROBLEMS}, statistics={"bootstrap": 200}, judge=judge)
     write_synthetic_results(params, results)
     write_statistics(params, results, results / "statistics")
     return Analysed(params, results)
@@ -118,9 +122,13 @@ def _rollouts(
         frame = pd.DataFrame(
             {
                 "rollout_id": [f"{run.path}-{step}-{i}" for i in range(n)],
+                **run.model_dump(),
                 "rl_step": step,
                 "problem_id": np.repeat([f"problem-{i}" for i in range(len(difficulty))], samples),
                 "sample_id": np.tile(np.arange(samples), len(difficulty)),
+                "numbers": [[3, 7, 14]] * n,
+                "target": 21,
+                "response": [f'=1 + {i}, "quoted"\nand {step}' for i in range(n)],
                 "correct": correct,
                 "stopped": rng.random(n) > 0.04,
                 "format_ok": rng.random(n) > 0.03,

@@ -34,6 +34,11 @@ DAMAGE = {
     "plain_vs_searching": ("curves", "model == 'searching' and metric == 'backtracking' and rl_step == 10"),
     "backtracking_vs_accuracy": ("final", "metric == 'accuracy' and priming == 'all_strategies'"),
     "sinking_controls": ("sinking_controls", "control == control"),
+    "judge_over_steps": ("agreement", "behavior == 'verification' and rl_step == 20"),
+    "judge_vs_oracle": (
+        "corrected",
+        "behavior == 'backtracking' and rl_step == 40 and priming == 'empty_cot'",
+    ),
 }
 
 
@@ -58,14 +63,16 @@ def test_a_figure_comes_with_title_caption_and_alternative_text(drawn: Path, nam
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_missing_series_is_an_error(run: Analysed, tmp_path: Path, name: str) -> None:
     table, rows = DAMAGE[name]
-    statistics = tmp_path / "statistics"
-    shutil.copytree(run.statistics, statistics)
-    frame = pd.read_parquet(statistics / f"{table}.parquet")
+    folders = tmp_path / "statistics", tmp_path / "calibration"
+    shutil.copytree(run.statistics, folders[0])
+    shutil.copytree(run.calibration, folders[1])
+    (path,) = tmp_path.glob(f"*/{table}.parquet")
+    frame = pd.read_parquet(path)
     lost = frame.query(rows).index
     assert len(lost) > 0
-    frame.drop(lost).to_parquet(statistics / f"{table}.parquet")
+    frame.drop(lost).to_parquet(path)
     with pytest.raises(ArtifactError, match=f"{table}.parquet|missing for"):
-        draw_figure(run.params, name, statistics, tmp_path / "out")
+        draw_figure(run.params, name, *folders, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -75,11 +82,13 @@ def test_an_undefined_number_is_an_error(run: Analysed, tmp_path: Path) -> None:
     hit = (frame.metric == "accuracy") & (frame.priming == "none") & (frame.rl_step == 10)
     frame.assign(mean=frame["mean"].mask(hit)).to_parquet(tmp_path / "statistics" / "curves.parquet")
     with pytest.raises(ArtifactError, match="accuracy of plain/none/ppo is not complete"):
-        draw_figure(run.params, "accuracy_over_steps", tmp_path / "statistics", tmp_path / "out")
+        draw_figure(
+            run.params, "accuracy_over_steps", tmp_path / "statistics", run.calibration, tmp_path / "out"
+        )
 
 
 def test_a_figure_is_the_same_every_time(run: Analysed, drawn: Path, tmp_path: Path) -> None:
-    draw_figure(run.params, "sinking_controls", run.statistics, tmp_path)
+    draw_figure(run.params, "sinking_controls", run.statistics, run.calibration, tmp_path)
     for kind in ("svg", "png", "pdf", "json"):
         name = f"sinking_controls.{kind}"
         assert (tmp_path / name).read_bytes() == (drawn / name).read_bytes(), kind
@@ -87,17 +96,18 @@ def test_a_figure_is_the_same_every_time(run: Analysed, drawn: Path, tmp_path: P
 
 def test_an_unknown_figure_is_an_error_that_lists_the_known(run: Analysed, tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="'acuracy' does not exist; choose one of accuracy_over_steps"):
-        draw_figure(run.params, "acuracy", run.statistics, tmp_path)
+        draw_figure(run.params, "acuracy", run.statistics, run.calibration, tmp_path)
 
 
 def test_a_small_matrix_offers_only_the_figures_it_can_fill(run: Analysed, tmp_path: Path) -> None:
     small = run.params.model_copy(
         update={
+            "judge": "none",
             "matrix": [
                 line
                 for line in run.params.matrix
                 if line.model == "plain" and line.priming in ("none", "empty_cot") and not line.variant
-            ]
+            ],
         }
     )
     assert available_figures(run.params) == list(FIGURES)
@@ -107,13 +117,13 @@ def test_a_small_matrix_offers_only_the_figures_it_can_fill(run: Analysed, tmp_p
         "response_length_over_steps",
     ]
     with pytest.raises(ArtifactError, match="plain_vs_searching needs the plain and the searching model"):
-        draw_figure(small, "plain_vs_searching", run.statistics, tmp_path)
-    draw_figure(small, "accuracy_over_steps", run.statistics, tmp_path)
+        draw_figure(small, "plain_vs_searching", run.statistics, run.calibration, tmp_path)
+    draw_figure(small, "accuracy_over_steps", run.statistics, run.calibration, tmp_path)
     assert (tmp_path / "accuracy_over_steps.svg").exists()
 
 
 def test_our_series_are_those_of_the_tables(run: Analysed) -> None:
-    series = Tables(run.params, run.statistics).series("plain", "negative_only", "accuracy")
+    series = Tables(run.params, run.statistics, run.calibration).series("plain", "negative_only", "accuracy")
     curves = run.table("curves").query("priming == 'negative_only' and metric == 'accuracy'")
     assert series.points["step"].tolist() == [0, 10, 20, 30, 40]
     assert series.points["mean"].tolist() == curves.sort_values("rl_step")["mean"].tolist()

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from habits.sections import Guards
+from habits.cluster_params import Guards
 from habits.training.guards import CollapseError, Watch
 
 GOOD = {"step": 7, "policy_loss": 0.1, "grad_norm": 1.0, "entropy": 0.5, "mean_tokens": 100.0, "kl": math.nan}

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from habits.artifacts import ArtifactError, hash_path
+from habits.cluster_params import PretrainedModel
 from habits.models.policy import Policy, load_policy, save_checkpoint
 from habits.models.pretrained import fetch_pretrained
 from habits.models.tokenizer import build_tokenizer
 from habits.params import Runtime
-from habits.sections import PretrainedModel
 
 RUNTIME = Runtime(threads=1, micro_batch_tokens=1000, dtype="float32", device="cpu")
 

@@ -17,8 +17,8 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from habits import jobs
+from habits.cluster_params import PretrainedModel
 from habits.params import Params, ParamsError, load, schema_text
-from habits.sections import PretrainedModel
 
 PACKAGE = Path(__file__).parent
 PRESETS = PACKAGE.parent / "presets"
@@ -166,6 +166,15 @@ def behaviors(*, run: str, rollouts: File, out: File, common: Common = COMMON) -
 
 
 @app.command
+def judging(*, run: str, rollouts: File, out: File, common: Common = COMMON) -> None:
+    """Let an LLM judge count the behaviors in a sample of a run's rollouts. `habits plan` says the cost."""
+    with step(common) as params:
+        from habits.behaviors.judging import judge_rollouts
+
+        judge_rollouts(params, run, rollouts, out)
+
+
+@app.command
 def statistics(*, results: File, out: File, common: Common = COMMON) -> None:
     """Accuracies, behavior counts and lengths with intervals over seeds and problems."""
     with step(common) as params:
@@ -184,12 +193,25 @@ def claims(*, statistics: File, claims: File, out: File, common: Common = COMMON
 
 
 @app.command
-def figures(*, name: str, statistics: File, out: File, common: Common = COMMON) -> None:
-    """Draw one figure as SVG, PNG and PDF."""
+def calibration(*, results: File, out: File, common: Common = COMMON) -> None:
+    """Compare the judge with the oracle and with people; correct its counts."""
+    with step(common) as params:
+        from habits.analysis.calibration import write_calibration
+
+        write_calibration(params, results, out)
+
+
+@app.command
+def figures(*, name: str, statistics: File, calibration: File, out: File, common: Common = COMMON) -> None:
+    """Draw one figure as SVG, PNG and PDF.
+
+    Args:
+        calibration: folder of the calibration; only figures about a judge read it.
+    """
     with step(common) as params:
         from habits.figures import draw_figure
 
-        draw_figure(params, name, statistics, out)
+        draw_figure(params, name, statistics, calibration, out)
 
 
 @app.command

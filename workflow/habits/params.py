@@ -15,22 +15,17 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
+from habits.cluster_params import BaseModelSpec as BaseModelSpec
+from habits.cluster_params import ModelSpec, Resources, Training, Verl
+from habits.cluster_params import Runtime as Runtime
+from habits.cluster_params import Sft as Sft
+from habits.llm_params import Calibration, Judging
+from habits.llm_params import Llm as Llm
+from habits.llm_params import LlmModel as LlmModel
+from habits.llm_params import Price as Price
 from habits.mistakes import ExplainedError, explain
 from habits.mistakes import ParamsError as ParamsError
-from habits.sections import BaseModelSpec as BaseModelSpec
-from habits.sections import (
-    Count,
-    ModelSpec,
-    Name,
-    Positive,
-    Rate,
-    Resources,
-    Section,
-    Share,
-    Training,
-    Verl,
-    Weight,
-)
+from habits.section import Name, Positive, Rate, Section, Share, Weight
 
 Algorithm = Literal["ppo", "grpo", "reinforce_plus_plus", "reinforce_plus_plus_baseline"]
 Priming = Literal[
@@ -110,22 +105,6 @@ class PrimingSpec(Section):
         if self.min_search_tokens > self.max_trace_tokens:
             raise ValueError("min_search_tokens is above max_trace_tokens")
         return self
-
-
-class Sft(Section):
-    """Supervised fine-tuning on a priming set; loss on response tokens only."""
-
-    optimizer: Literal["adamw", "muon"] = Field(
-        description="muon (weight matrices) learns faster on tiny models; adamw is the paper's"
-    )
-    epochs: Positive
-    batch_size: Positive
-    learning_rate: Rate
-    warmup_steps: Count
-    schedule: Literal["linear", "cosine"] = Field("linear", description="how the rate falls after warm-up")
-    adam_betas: tuple[Share, Share] = (0.9, 0.98)
-    weight_decay: Weight = 0.0
-    grad_clip: Rate
 
 
 class Rl(Section):
@@ -214,19 +193,12 @@ class Statistics(Section):
     seed: int
 
 
-class Runtime(Section):
-    """Numerics and threads of local training."""
-
-    threads: Positive
-    micro_batch_tokens: Positive = Field(description="padded tokens of one forward and backward pass")
-    dtype: Literal["auto", "float32", "bfloat16"]
-    device: Literal["auto", "cpu", "cuda"]
-
-
 class Params(Section):
     """params.yaml as a whole."""
 
     preset: str
+    teacher: str = Field(description="symbolic, or one of llm.models")
+    judge: str = Field(description="none, or one of llm.models")
     countdown: Countdown
     reward: Reward
     models: dict[Name, ModelSpec] = Field(min_length=1)
@@ -235,10 +207,29 @@ class Params(Section):
     rl: Rl
     rollouts: Rollouts
     training: Training
+    judging: Judging
     matrix: list[Run] = Field(min_length=1)
     statistics: Statistics
+    calibration: Calibration
     runtime: Runtime
     resources: Resources
+    llm: Llm
+
+    @model_validator(mode="after")
+    def _raters(self) -> Params:
+        for key, chosen, without in (("teacher", self.teacher, "symbolic"), ("judge", self.judge, "none")):
+            if chosen not in (without, *self.llm.models):
+                raise ExplainedError(
+                    [
+                        f"{key} is {chosen!r}; choose {without}, or of llm.models: "
+                        f"{', '.join(self.llm.models) or '(empty)'}"
+                    ]
+                )
+            if without in self.llm.models:
+                raise ExplainedError(
+                    [f"llm.models.{without}: the name is taken; {key}: {without} means no model"]
+                )
+        return self
 
     @model_validator(mode="after")
     def _matrix(self) -> Params:

@@ -1,17 +1,19 @@
 """Settings, paths and helpers that all stages share. Helper functions stand here and nowhere else."""
 
 import json
+import mimetypes
 import os
 import sys
+from pathlib import Path
 
 # This checkout's package, also where another one is installed (an experiment of DVC in a folder of its own).
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 
 from habits import manifests, versions, workdir
-from habits.artifacts import ArtifactError
+from habits.artifacts import ArtifactError, hash_path
 from habits.figures import available_figures
 from habits.params import ParamsError, validate
-from habits.sections import PretrainedModel
+from habits.cluster_params import PretrainedModel
 from habits.sources import fingerprint
 from snakemake.exceptions import WorkflowError
 
@@ -67,6 +69,37 @@ def settings(*keys):
         for part in key.split("."):
             found[key] = found[key][part]
     return json.dumps(found, sort_keys=True)
+
+
+def rater_settings(name):
+    """What the replies of a teacher or judge depend on; neither prices nor pacing."""
+    return PARAMS.llm.models[name].identity if name in PARAMS.llm.models else name
+
+
+def prompts(stage):
+    """A hash of the prompts of a stage, which are code to it."""
+    return hash_path(Path(f"{workflow.basedir}/workflow/prompts") / stage)
+
+
+def human_labels():
+    """The CSV of labels by people, if there is one."""
+    path = PARAMS.calibration.human_labels
+    return [] if path is None else [path]
+
+
+def if_judged(paths):
+    """What only an LLM judge makes; nothing when there is none."""
+    return [] if PARAMS.judge == "none" else paths
+
+
+def calibration_for(wildcards):
+    """The calibration, for a figure about the judge."""
+    return "results/calibration" if wildcards.name.startswith("judge_") else []
+
+
+def judge_for(wildcards):
+    """The judge, for a figure about it."""
+    return JUDGE if wildcards.name.startswith("judge_") else ""
 
 
 def line_of(wildcards):
@@ -144,6 +177,17 @@ def traces_of_runs():
     return [f"data/priming/{priming}/seed{seed}.parquet" for priming, seed in sorted(primed)]
 
 
+# Else Snakemake's own report would show the bytes of a table as text.
+mimetypes.add_type("application/vnd.apache.parquet", ".parquet")
+
+
+def figure_labels(wildcards, output):
+    """How Snakemake's own report lists a drawn figure: by its title."""
+    return {"figure": json.loads(Path(output[-1]).read_text())["title"]}
+
+
+TEACHER = rater_settings(PARAMS.teacher)
+JUDGE = rater_settings(PARAMS.judge)
 ANALYSIS = settings("matrix", "statistics", "rl.algorithm")
 TEMPLATES = [model.prompt_template for model in PARAMS.models.values()]
 FIGURES = available_figures(PARAMS)

@@ -5,8 +5,15 @@ rule figures:
     input:
         statistics="results/statistics",
         published=PUBLISHED,
+        calibration=calibration_for,
     output:
-        multiext("results/figures/{name}", ".svg", ".png", ".pdf", ".json"),
+        report(
+            "results/figures/{name}.svg",
+            caption="../report/figures.rst",
+            category="Figures",
+            labels=figure_labels,
+        ),
+        multiext("results/figures/{name}", ".png", ".pdf", ".json"),
     log:
         "logs/figures/{name}.log",
     benchmark:
@@ -15,9 +22,10 @@ rule figures:
         ENVIRONMENT
     params:
         settings=ANALYSIS,
+        judge=judge_for,
         code=fingerprint("figures"),
     message:
         "figures {wildcards.name}"
     shell:
         "habits figures --name {wildcards.name} --statistics {input.statistics}"
-        " --out results/figures --log {log}"
+        " --calibration results/calibration --out results/figures --log {log}"

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from habits.artifacts import ArtifactError, replacing, stamp
-from habits.sections import PretrainedModel
+from habits.cluster_params import PretrainedModel
 
 WANTED = ("*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "LICENSE*")
 

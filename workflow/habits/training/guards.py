@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 
-from habits.sections import Guards
+from habits.cluster_params import Guards
 
 REPEATED = re.compile(r"(\S)\1{31}")  # 32 times the same character; dots of a control have spaces between
 

@@ -9,8 +9,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from habits.cluster_params import Verl
 from habits.params import Params, Rl
-from habits.sections import Verl
 from habits.training.constants import DUAL_CLIP
 
 HERE = Path(__file__).parent

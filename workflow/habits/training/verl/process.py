@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from habits.sections import Verl
+from habits.cluster_params import Verl
 from habits.training import devices
 from habits.training.interpreter import dies_with_parent, gpu_python, package_environment
 from habits.training.verl.reward import FOLDER

@@ -14,11 +14,11 @@ from pathlib import Path
 import torch
 
 from habits.artifacts import hash_json, hash_path, replacing, stamp, write_parquet, write_text
+from habits.cluster_params import Verl
 from habits.mistakes import ParamsError
 from habits.models.optimization import scratch_folder
 from habits.params import Params, Rl, RunId
 from habits.progress import Progress
-from habits.sections import Verl
 from habits.tasks.countdown.table import read_problems
 from habits.training.guards import Watch
 from habits.training.verl import checkpoints, collect, config, data, process

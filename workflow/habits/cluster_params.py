@@ -1,29 +1,16 @@
-"""Sections of the settings about models, trainers and machines; `habits.params` puts them together.
-
-Also the base of all sections and the number types that they share.
-"""
+"""Settings of models, trainers and machines; `habits.params` puts all sections together."""
 
 from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(ge=1)]
-Count = Annotated[int, Field(ge=0)]
-Rate = Annotated[float, Field(gt=0)]
-Weight = Annotated[float, Field(ge=0)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+from habits.section import Count, Positive, Rate, Section, Share, Weight
+
 Backend = Literal["local", "verl"]
 COMMIT = re.compile(r"[0-9a-f]{40}")
-
-
-class Section(BaseModel):
-    """Base of all sections: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class BaseModelSpec(Section):
@@ -93,6 +80,22 @@ ModelSpec = Annotated[
 ]
 
 
+class Sft(Section):
+    """Supervised fine-tuning on a priming set; loss on response tokens only."""
+
+    optimizer: Literal["adamw", "muon"] = Field(
+        description="muon (weight matrices) learns faster on tiny models; adamw is the paper's"
+    )
+    epochs: Positive
+    batch_size: Positive
+    learning_rate: Rate
+    warmup_steps: Count
+    schedule: Literal["linear", "cosine"] = Field("linear", description="how the rate falls after warm-up")
+    adam_betas: tuple[Share, Share] = (0.9, 0.98)
+    weight_decay: Weight = 0.0
+    grad_clip: Rate
+
+
 class Verl(Section):
     """What the verl backend needs to know beyond `rl` and `sft`; names follow verl's configuration."""
 
@@ -129,6 +132,15 @@ class Training(Section):
         if (self.backend == "verl") != (self.verl is not None):
             raise ValueError("verl must be given exactly when backend is verl")
         return self
+
+
+class Runtime(Section):
+    """Numerics and threads of local training."""
+
+    threads: Positive
+    micro_batch_tokens: Positive = Field(description="padded tokens of one forward and backward pass")
+    dtype: Literal["auto", "float32", "bfloat16"]
+    device: Literal["auto", "cpu", "cuda"]
 
 
 class JobResources(Section):
