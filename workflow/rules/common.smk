@@ -177,6 +177,12 @@ def demonstrations_of_runs():
     return [] if PARAMS.teacher == SYMBOLIC else [f"data/teaching/{name}.parquet" for name in sorted(names)]
 
 
+def code_of_training(trainer):
+    """Fingerprint of the trainer in use: an edited one leaves what the other has trained alone."""
+    local = PARAMS.training.backend == "local"
+    return fingerprint(f"training.{trainer}" if local else f"training.verl.{trainer}")
+
+
 def resources_of(rule):
     """What a job of a rule asks for; `set-resources` of a profile wins over it."""
     wanted = getattr(PARAMS.resources, rule)
