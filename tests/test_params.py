@@ -194,7 +194,9 @@ VERL = yaml.safe_load((PRESETS / "paper.yaml").read_text())["training"]["verl"]
 def test_what_the_verl_backend_needs_is_told(values: dict[str, Any], words: list[str]) -> None:
     sft = SMOKE["sft"] | {"optimizer": "adamw", "schedule": "cosine"}
     verl = VERL | {"critic_mini_batches": 2}
-    text = message(changed(**{"sft": sft, "training": {"backend": "verl", "verl": verl}} | values))
+    text = message(
+        changed(**{"sft": sft, "training": SMOKE["training"] | {"backend": "verl", "verl": verl}} | values)
+    )
     assert all(word in text for word in words), text
 
 

@@ -143,7 +143,11 @@ def test_rules_keep_one_form() -> None:
         assert sorted(keys, key=order.index) == keys, path
 
 
-CODE = {"base_model": ["models.base_model", "models.pretrained"]}  # chosen by the model's kind
+CODE = {  # which of them is decided by the settings
+    "base_model": ["models.base_model", "models.pretrained"],
+    "sft": ["training.sft", "training.verl.sft"],
+    "rl": ["training.rl", "training.verl.rl"],
+}
 DECLARES = {
     "model_settings": {"models", "priming", "countdown", "runtime"},
     "instructions": {"models", "priming", "teaching", "countdown"},

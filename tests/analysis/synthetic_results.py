@@ -60,10 +60,6 @@ class Analysed:
     def statistics(self) -> Path:
         return self.results / "statistics"
 
-    @property
-    def calibration(self) -> Path:
-        return self.results / "calibration"
-
     def table(self, name: str) -> pd.DataFrame:
         return pd.read_parquet(self.statistics / f"{name}.parquet")
 

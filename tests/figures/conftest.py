@@ -22,7 +22,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Analysed:
     """Every condition of the laptop preset, analysed, judged and calibrated."""
     run = analyse(tmp_path_factory.mktemp("figures_results"), judge="gpt-4o-mini")
     write_judging(run.params, run.results)
-    write_calibration(run.params, run.results, run.calibration)
+    write_calibration(run.params, run.results, run.results / "calibration")
     write_analyses(run.params, run.results, run.results / "analyses")
     return run
 

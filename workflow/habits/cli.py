@@ -127,36 +127,65 @@ def quality(*, priming: File, teaching: File, out: File, common: Common = COMMON
 
 @app.command
 def sft(
-    *, model: str, priming: str, seed: int, base: File, traces: File, out: File, common: Common = COMMON
+    *,
+    model: str,
+    priming: str,
+    seed: int,
+    base: File,
+    traces: File,
+    out: File,
+    gpus: int = 0,
+    common: Common = COMMON,
 ) -> None:
-    """Fine-tune a base model on a priming set."""
-    with step(common) as params:
-        from habits.training.sft import run_sft
+    """Fine-tune a base model on a priming set.
 
-        run_sft(params, model, priming, seed, base, traces, out)
+    Args:
+        gpus: GPUs that the verl backend trains on.
+    """
+    with step(common) as params:
+        if params.training.backend == "verl":
+            from habits.training.verl.sft import run_sft as run_verl_sft
+
+            run_verl_sft(params, model, priming, seed, base, traces, out, gpus)
+        else:
+            from habits.training.sft import run_sft
+
+            run_sft(params, model, priming, seed, base, traces, out)
 
 
 @app.command
-def rl(*, run: str, start: File, problems: File, out: File, common: Common = COMMON) -> None:
+def rl(*, run: str, start: File, problems: File, out: File, gpus: int = 0, common: Common = COMMON) -> None:
     """Train one run of the matrix with RL; goes on from its last checkpoint if it was interrupted.
 
     Args:
         run: model/priming/algorithm/seedN, as in the matrix.
         start: checkpoint folder that RL starts from.
+        gpus: GPUs that the verl backend trains on.
     """
     with step(common) as params:
-        from habits.training.rl import run_rl
+        if params.training.backend == "verl":
+            from habits.training.verl.rl import run_rl as run_verl_rl
 
-        run_rl(params, run, start, problems, out)
+            run_verl_rl(params, run, start, problems, out, gpus)
+        else:
+            from habits.training.rl import run_rl
+
+            run_rl(params, run, start, problems, out)
 
 
 @app.command
-def rollouts(*, run: str, rl: File, problems: File, out: File, common: Common = COMMON) -> None:
-    """Sample evaluation rollouts from every checkpoint of a run."""
+def rollouts(
+    *, run: str, rl: File, problems: File, out: File, gpus: int = 0, common: Common = COMMON
+) -> None:
+    """Sample evaluation rollouts from every checkpoint of a run.
+
+    Args:
+        gpus: over which vLLM spreads the model.
+    """
     with step(common) as params:
         from habits.rollouts.rollouts import sample_rollouts
 
-        sample_rollouts(params, run, rl, problems, out)
+        sample_rollouts(params, run, rl, problems, out, gpus)
 
 
 @app.command

@@ -97,11 +97,6 @@ def if_judged(paths):
     return [] if PARAMS.judge == "none" else paths
 
 
-def judge_for(wildcards):
-    """The judge, for a figure about it."""
-    return JUDGE if wildcards.name.startswith("judge_") else ""
-
-
 def line_of(wildcards):
     """The matrix line that asks for a run."""
     return PARAMS.run(RUN.format(**wildcards))[1]
@@ -182,6 +177,12 @@ def demonstrations_of_runs():
     return [] if PARAMS.teacher == SYMBOLIC else [f"data/teaching/{name}.parquet" for name in sorted(names)]
 
 
+def code_of_training(trainer):
+    """Fingerprint of the trainer in use: an edited one leaves what the other has trained alone."""
+    local = PARAMS.training.backend == "local"
+    return fingerprint(f"training.{trainer}" if local else f"training.verl.{trainer}")
+
+
 def resources_of(rule):
     """What a job of a rule asks for; `set-resources` of a profile wins over it."""
     wanted = getattr(PARAMS.resources, rule)
@@ -204,6 +205,11 @@ def traces_of_runs():
 def tables_of_figure(wildcards):
     """The folder of tables that a figure is drawn from."""
     return f"results/{FIGURE_SPECS[wildcards.name].tables}"
+
+
+def judge_for(wildcards):
+    """The judge, for a figure about it."""
+    return JUDGE if FIGURE_SPECS[wildcards.name].tables == "calibration" else ""
 
 
 # Else Snakemake's own report would show the bytes of a table as text.

@@ -1,7 +1,7 @@
 """The report of a finished run: a static site of seven pages that opens from disk.
 
-Reads results/{claims,figures,analyses,rollouts,behaviors,rl,base_model,quality}, the folders of data but for
-replies, and the provenance sidecars; writes index.html, figures.html, responses.html, rollouts.html, data.html,
+Reads results/{claims,figures,analyses,rollouts,behaviors,rl,base_model,quality}, data/priming, data/problems
+and the provenance sidecars; writes index.html, figures.html, responses.html, rollouts.html, data.html,
 runs.html, settings.html and figures/ into the reports folder. The same inputs give the same bytes.
 """
 

@@ -82,10 +82,10 @@ def environment() -> Environment:
         "pages": PAGES,
         "behaviors": BEHAVIORS,
         "reasons": REASONS,
-        "statuses": STATUSES,
         "points2": functools.partial(points, digits=2),
         "percent2": functools.partial(percent, digits=2),
         "signed3": functools.partial(signed, digits=3),
+        "statuses": STATUSES,
         "inline": inline,
         "policy": policy([inline[name] for name in SCRIPTS]),
     }
