@@ -39,7 +39,9 @@ NEEDED = [
 def run(tmp_path: Path) -> tuple[Params, Path]:
     """A finished run of its own, to be broken."""
     params = finished_params()
-    params = validate({**params.model_dump(), "matrix": [line.model_dump() for line in params.matrix[::3]]})
+    params = validate(
+        {**params.model_dump(mode="json"), "matrix": [line.model_dump() for line in params.matrix[::3]]}
+    )
     finish(params, tmp_path)
     return params, tmp_path
 
