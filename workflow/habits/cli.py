@@ -19,6 +19,7 @@ from cyclopts import App, Parameter
 from habits import jobs
 from habits.cluster_params import PretrainedModel
 from habits.params import Params, ParamsError, load, schema_text
+from habits.params import validate as validate_settings
 
 PACKAGE = Path(__file__).parent
 PRESETS = PACKAGE.parent / "presets"
@@ -288,26 +289,41 @@ def report(*, results: File, data: File, out: File, common: Common = COMMON) -> 
 
 
 @app.command
-def plan(*, problems: Path = PROBLEMS, json: bool = False, common: Common = COMMON) -> None:
+def plan(
+    *,
+    teacher: str | None = None,
+    judge: str | None = None,
+    problems: Path = PROBLEMS,
+    results: Path = Path("results"),
+    json: bool = False,
+    common: Common = COMMON,
+) -> None:
     """Say what language models will be asked in this run, and what it costs, before anything is asked.
 
     Args:
+        teacher: another one than in params.yaml, as with `snakemake --config teacher=...`.
+        judge: the same.
         problems: the problems folder; they are drawn for the occasion where it is not there yet.
+        results: the results folder; rollouts that are there already are counted exactly.
         json: JSON instead of a table.
     """
-    with step(common) as params:
+    with step(common) as loaded:
         from datetime import date
 
+        from habits.behaviors.planning import judging_errands
         from habits.llm.plan import plan_errands
         from habits.llm.store import ReplyStore
         from habits.priming.planning import teaching_errands
         from habits.tasks.countdown.sampling import sample
         from habits.tasks.countdown.table import read_problems
 
+        raters = {key: name for key, name in (("teacher", teacher), ("judge", judge)) if name}
+        params = validate_settings({**loaded.model_dump(mode="json"), **raters}, "--teacher, --judge")
         source = problems / "train.parquet"
         train = read_problems(source) if source.exists() else sample(params.countdown)["train"]
+        errands = [*teaching_errands(params, train), *judging_errands(params, results, train)]
         with ReplyStore() as store:
-            bill = plan_errands(params.llm, teaching_errands(params, train), store, date.today())
+            bill = plan_errands(params.llm, errands, store, date.today())
         print(bill.to_json() if json else bill.to_text(), end="")
 
 

@@ -49,6 +49,11 @@ class Errand:
     calls: int
     reply_tokens: float
 
+    @property
+    def is_written(self) -> bool:
+        """Whether all requests are known, and not only examples."""
+        return self.calls <= len(self.requests)
+
 
 @dataclass(frozen=True)
 class Line:
@@ -128,7 +133,8 @@ def plan_errands(llm: Llm, errands: Sequence[Errand], store: ReplyStore, today: 
     lines = []
     for errand in errands:
         lines.append(_line(llm, errand, store, billed))
-        billed |= {request.key for request in errand.requests}
+        if errand.is_written:
+            billed |= {request.key for request in errand.requests}
     return Plan(
         tuple(lines),
         sum(usd for _, usd in store.payments()),
@@ -149,7 +155,7 @@ def estimated_tokens(text: str) -> int:
 
 def _line(llm: Llm, errand: Errand, store: ReplyStore, billed: set[str]) -> Line:
     entry = llm.models[errand.model]
-    known = store.get(request.key for request in errand.requests)
+    known = store.get(request.key for request in errand.requests if errand.is_written)
     own = {request.key: request for request in errand.requests if request.key not in billed}
     ahead = [request for key, request in own.items() if key not in known]
     shared = len(errand.requests) - len(own)
@@ -275,6 +281,7 @@ def _verdict(plan: Plan) -> list[str]:
     most = sum(line.most_usd for line in plan.lines)
     left = plan.budget_usd - plan.spent_usd
     fits = "fits" if plan.usd <= left else "does NOT fit"
+    stop = ["Should it come to that, it stops at the budget and goes on once that is raised."]
     seconds = sum(line.seconds or 0.0 for line in plan.lines)
     times = (
         [f"{clock(seconds)} for what is asked at once, if the vendor's rate limit allows"] if seconds else []
@@ -284,6 +291,7 @@ def _verdict(plan: Plan) -> list[str]:
     return [
         f"Budget: {_dollars(plan.budget_usd)} (llm.budget_usd), spent {_dollars(plan.spent_usd)}. "
         f"This run: {_dollars(plan.usd)}, which {fits}; at the very most {_dollars(most)}.",
+        *(stop if most > left else []),
         f"Time: {'; '.join(times) or 'none, everything is stored'}.",
     ]
 
