@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 # This checkout's package, also where another one is installed (an experiment of DVC in a folder of its own).
-sys.path.insert(0, f"{workflow.basedir}/workflow")
+sys.path.insert(0, f"{ROOT}/workflow")
 
 from habits import manifests, versions, workdir
 from habits.artifacts import ArtifactError, hash_json, hash_path
@@ -28,9 +28,9 @@ except ParamsError as error:
 
 RUN = "{model}/{priming}/{algorithm}/seed{seed}"
 RUNS = [run.path for run in PARAMS.runs]
-CLAIMS = os.path.relpath(f"{workflow.basedir}/workflow/claims/countdown.yaml")
-PUBLISHED = os.path.relpath(f"{workflow.basedir}/workflow/published/cognitive_behaviors.csv")
-ENVIRONMENT = f"{workflow.basedir}/envs/cpu/environment.yaml"
+CLAIMS = os.path.relpath(f"{ROOT}/workflow/claims/countdown.yaml")
+PUBLISHED = os.path.relpath(f"{ROOT}/workflow/published/cognitive_behaviors.csv")
+ENVIRONMENT = f"{ROOT}/envs/cpu/environment.yaml"
 
 os.environ.update(workdir.environment(PARAMS))
 try:
