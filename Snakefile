@@ -32,8 +32,9 @@ rule all_figures:
 rule all:
     default_target: True
     input:
-        "reports/index.html",
-        rules.all_figures.input,
+        all_results(),
+    message:
+        "all results are there"
 
 
 onsuccess:

@@ -1,8 +1,10 @@
 """Settings, paths and helpers that all stages share. Helper functions stand here and nowhere else."""
 
+import atexit
 import json
 import os
 import sys
+from functools import partial
 
 # This checkout's package, also where another one is installed (an experiment of DVC in a folder of its own).
 sys.path.insert(0, f"{workflow.basedir}/workflow")
@@ -26,12 +28,6 @@ CLAIMS = os.path.relpath(f"{workflow.basedir}/workflow/claims/countdown.yaml")
 PUBLISHED = os.path.relpath(f"{workflow.basedir}/workflow/published/cognitive_behaviors.csv")
 ENVIRONMENT = f"{workflow.basedir}/envs/cpu/environment.yaml"
 
-os.environ.update(workdir.environment(PARAMS))
-try:
-    LOCK = workdir.enter(alone=manifests.reconcile) if workflow.is_main_process else None
-except ArtifactError as error:
-    raise WorkflowError(str(error)) from None
-
 
 wildcard_constraints:
     model="|".join(PARAMS.models),
@@ -39,6 +35,35 @@ wildcard_constraints:
     algorithm="[a-z0-9_]+",
     seed=r"\d+",
     split="train|validation|test",
+
+
+def begin():
+    """Make this process the one that works here, and its records fit the files; returns its lock."""
+    try:
+        os.environ.update(workdir.environment(PARAMS))
+        if not workflow.is_main_process:
+            return None
+        atexit.register(record_what_is_left)
+        return workdir.enter(alone=partial(manifests.reconcile, all_results()))
+    except ArtifactError as error:
+        raise WorkflowError(str(error)) from None
+
+
+def all_results():
+    """Every output that the settings ask for: what is deleted of it is missed and comes back."""
+    return [
+        *traces_of_runs(),
+        *expand("data/problems/countdown/{split}.parquet", split=["train", "validation", "test"]),
+        *expand("results/base_model/{model}", model=sorted({run.model for run in PARAMS.runs})),
+        *checkpoints_of_runs(),
+        *expand("results/rl/{run}/checkpoints", run=RUNS),
+        *expand("results/rl/{run}/{table}.parquet", run=RUNS, table=["metrics", "timing", "rollouts"]),
+        *expand("results/{step}/{run}.parquet", step=["rollouts", "behaviors"], run=RUNS),
+        "results/statistics",
+        "results/claims/claims.json",
+        *expand("results/figures/{name}.{kind}", name=FIGURES, kind=["svg", "png", "pdf", "json"]),
+        "reports/index.html",
+    ]
 
 
 def is_whole_run():
@@ -52,10 +77,16 @@ def record_run():
     """Write manifests; let DVC record a whole run. Results stay good if that fails, so it only says so."""
     manifests.export()
     try:
-        if is_whole_run():
+        if is_whole_run() or versions.is_stage():
             versions.record()
     except ArtifactError as error:
         print(error, file=sys.stderr)
+
+
+def record_what_is_left():
+    """Finish the record of a run that was killed before it had; with nothing to do, Snakemake calls no handler."""
+    if workflow.scheduler and not workflow.dryrun and not len(workflow.dag):
+        record_run()
 
 
 def settings(*keys):
@@ -114,6 +145,13 @@ def traces_of_runs():
     return [f"data/priming/{priming}/seed{seed}.parquet" for priming, seed in sorted(primed)]
 
 
+def checkpoints_of_runs():
+    """The primed model of every run that has one."""
+    primed = {(run.model, run.priming, run.seed) for run in PARAMS.runs if run.priming != "none"}
+    return [f"results/sft/{model}/{priming}/seed{seed}" for model, priming, seed in sorted(primed)]
+
+
 ANALYSIS = settings("matrix", "statistics", "rl.algorithm")
 TEMPLATES = [model.prompt_template for model in PARAMS.models.values()]
 FIGURES = available_figures(PARAMS)
+LOCK = begin()
