@@ -10,16 +10,24 @@ if not workflow.overwrite_configfiles:
     configfile: f"{workflow.basedir}/params.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/problems.smk"
 include: "workflow/rules/base_model.smk"
+include: "workflow/rules/teaching.smk"
 include: "workflow/rules/priming.smk"
+include: "workflow/rules/quality.smk"
 include: "workflow/rules/sft.smk"
 include: "workflow/rules/rl.smk"
 include: "workflow/rules/rollouts.smk"
 include: "workflow/rules/behaviors.smk"
+include: "workflow/rules/judging.smk"
 include: "workflow/rules/statistics.smk"
+include: "workflow/rules/analyses.smk"
 include: "workflow/rules/claims.smk"
+include: "workflow/rules/calibration.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
@@ -32,9 +40,8 @@ rule all_figures:
 rule all:
     default_target: True
     input:
-        all_results(),
-    message:
-        "all results are there"
+        "reports/index.html",
+        rules.all_figures.input,
 
 
 onsuccess:

@@ -27,6 +27,7 @@ SETTINGS = {
     "rl": ["rl"],
     "rollouts": ["rollouts"],
     "statistics": ["statistics"],
+    "analyses": ["statistics"],
     "report": ["preset"],
 }
 NOT_CONTENT = ("MANIFEST.json", "provenance.json")
@@ -101,6 +102,8 @@ def outputs(verb: str, out: Path, options: dict[str, str]) -> list[Path]:
             return [*tables, *(out / f"checkpoints/step{step}/model.safetensors" for step in (0, 4))]
         case "statistics":
             return [out / "curves.parquet", out / "final.parquet"]
+        case "analyses":
+            return [out / "length_bins.parquet"]
         case "figures":
             return [out / f"{options['--name']}.{kind}" for kind in ("svg", "png", "pdf", "json")]
         case "report":

@@ -96,7 +96,9 @@ def test_settings_of_the_user_are_never_lost(tmp_path: Path, capsys: pytest.Capt
 def test_an_unknown_preset_is_told_with_the_choices(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         cli.preset("desktop")
-    assert "preset 'desktop' does not exist; choose laptop, smoke" in capsys.readouterr().err
+    assert (
+        "preset 'desktop' does not exist; choose laptop, paper, single_gpu, smoke" in capsys.readouterr().err
+    )
 
 
 def test_a_step_ends_soon_after_the_workflow_that_started_it(tmp_path: Path) -> None:

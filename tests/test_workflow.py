@@ -17,6 +17,7 @@ from habits import jobs, sources, workdir
 from habits.cli import PRESETS
 from habits.figures import available_figures
 from habits.params import Params, load
+from habits.priming.sets import demonstrations_for
 
 ROOT = Path(__file__).parents[1]
 SMOKE = PRESETS / "smoke.yaml"
@@ -58,8 +59,8 @@ def planned(*options: str | Path, checkout: Path = ROOT) -> dict[str, int]:
     return {rule: int(count) for rule, count in counts.items() if rule not in {"total", "all"}}
 
 
-AFTER_RL = {"rl", "rollouts", "behaviors", "statistics", "claims", "figures", "report"}
 AFTER_STATISTICS = {"statistics", "claims", "figures", "report"}
+AFTER_RL = AFTER_STATISTICS | {"rl", "rollouts", "behaviors", "analyses"}
 
 
 # Checks of the workflow's text
@@ -70,22 +71,44 @@ def test_lint_is_clean() -> None:
     assert run.returncode == 0 and "in a good condition" in run.stdout, run.stdout
 
 
-def test_the_laptop_plan_has_a_job_for_everything_in_the_matrix(tmp_path: Path) -> None:
-    params = load(PRESETS / "laptop.yaml")
+@pytest.mark.parametrize("preset", ["laptop", "paper", "single_gpu"])
+def test_a_plan_has_a_job_for_everything_in_the_matrix(preset: str, tmp_path: Path) -> None:
+    params = load(PRESETS / f"{preset}.yaml")
     primed = {(run.model, run.priming, run.seed) for run in params.runs if run.priming != "none"}
     runs = len(params.runs)
-    assert planned("--configfile", PRESETS / "laptop.yaml", "--directory", tmp_path) == {
+    assert planned("--configfile", PRESETS / f"{preset}.yaml", "--directory", tmp_path) == {
         "problems": 1,
         "base_model": len({run.model for run in params.runs}),
         "priming": len({(priming, seed) for _, priming, seed in primed}),
+        "quality": 1,
         "sft": len(primed),
         "rl": runs,
         "rollouts": runs,
         "behaviors": runs,
         "statistics": 1,
+        "analyses": 1,
         "claims": 1,
         "figures": len(available_figures(params)),
         "report": 1,
+    }
+
+
+def test_an_llm_teacher_is_asked_once_a_set_whatever_the_seeds(tmp_path: Path) -> None:
+    params = load(PRESETS / "laptop.yaml")
+    sets = {demonstrations_for(run.priming) for run in params.runs if run.priming != "none"}
+    options = ("--configfile", PRESETS / "laptop.yaml", "--directory", tmp_path)
+    plan = planned(*options, "--config", "teacher=claude")
+    assert plan.pop("teaching") == len(sets) == 7
+    assert plan == planned(*options)
+
+
+def test_gpu_jobs_ask_for_what_the_preset_says(tmp_path: Path) -> None:
+    run = snakemake("--dry-run", "--configfile", PRESETS / "paper.yaml", "--directory", tmp_path)
+    asked = re.findall(r"Job \d+: (\w+) .* \[(.*)\]", run.stdout)
+    assert set(asked) == {
+        ("sft", "4 GPUs, 128000 MB, 120 min"),
+        ("rl", "4 GPUs, 256000 MB, 2880 min"),
+        ("rollouts", "1 GPUs, 64000 MB, 480 min"),
     }
 
 
@@ -112,16 +135,28 @@ def test_rules_keep_one_form() -> None:
         assert re.findall(r"^rule (\w+):", text, flags=re.MULTILINE) == [path.stem]
         assert f'"habits {path.stem} ' in text and text.count("habits ") == 1
         keys = re.findall(r"^    (\w+):", text, flags=re.MULTILINE)
-        order = ["input", "output", "log", "benchmark", "priority", "conda", "params", "message", "shell"]
+        order = ["input", "output", "log", "benchmark", "priority", "localrule", "conda"]
+        order += ["threads", "resources", "params", "message", "shell"]
         assert {"log", "benchmark", "message"} <= set(keys)
+        log, benchmark = re.search(r"log:\s+(.+)\.log\",\s+benchmark:\s+(.+)\.tsv\"", text).groups()
+        assert log == benchmark, "habits.manifests takes the benchmark to lie beside the log"
         assert sorted(keys, key=order.index) == keys, path
 
 
+CODE = {  # which of them is decided by the settings
+    "base_model": ["models.base_model", "models.pretrained"],
+    "sft": ["training.sft", "training.verl.sft"],
+    "rl": ["training.rl", "training.verl.rl"],
+}
 DECLARES = {
-    "model_settings": {"models", "priming"},
+    "model_settings": {"models", "priming", "countdown", "runtime"},
+    "instructions": {"models", "priming", "teaching", "countdown"},
     "rl_settings": {"rl"},
     "rollout_settings": {"rollouts"},
     "TEMPLATES": {"models"},
+    "TEACHER": {"teacher", "llm"},
+    "JUDGE": {"judge", "llm"},
+    "judge_for": {"judge", "llm"},
     "ANALYSIS": {"matrix", "statistics", "rl"},
     "PARAMS.model_dump_json()": set(Params.model_fields),
 }
@@ -134,8 +169,9 @@ def test_a_rule_declares_all_settings_that_its_code_reads(rule: str) -> None:
     declared = set().union(*(sections for word, sections in DECLARES.items() if f"={word}," in text))
     for call in re.findall(r"settings\((.+)\)", text):
         declared |= {key.split(".")[0] for key in re.findall(r'"([\w.]+)"', call)}
-    (module,) = re.findall(r'fingerprint\("([\w.]+)"\)', text)
-    code = [file.read_text() for file in sources.reached(module) if file.suffix == ".py"]
+    modules = re.findall(r'fingerprint\("([\w.]+)"\)', text) or CODE[rule]
+    reached = {file for module in modules for file in sources.reached(module)}
+    code = [file.read_text() for file in reached if file.suffix == ".py"]
     read = {name for source in code for name in re.findall(r"\bparams\.(\w+)", source)}
     read = {"matrix" if name == "runs" else name for name in read} & set(Params.model_fields)
     assert read <= declared
@@ -226,9 +262,10 @@ def test_a_second_run_has_nothing_to_do(finished: Path) -> None:
         ("rl={learning_rate: 0.0003}", AFTER_RL),
         ("reward={well_formed: 0.2}", AFTER_RL),
         ("sft={epochs: 1}", AFTER_RL | {"sft"}),
-        ("priming={traces: 80}", AFTER_RL | {"base_model", "priming", "sft"}),
+        ("priming={traces: 80}", AFTER_RL | {"base_model", "priming", "quality", "sft"}),
+        ("teaching={temperature: 0.7}", {"report"}),
         ("rollouts={problems: 8}", AFTER_RL - {"rl"}),
-        ("statistics={bootstrap: 100}", AFTER_STATISTICS),
+        ("statistics={bootstrap: 100}", AFTER_STATISTICS | {"analyses"}),
         ("preset=renamed", {"report"}),
     ],
 )
@@ -256,6 +293,7 @@ def test_a_setting_of_one_model_or_run_touches_no_other(finished: Path, tmp_path
     [
         ("training/rl.py", AFTER_RL),
         ("analysis/statistics.py", AFTER_STATISTICS),
+        ("analysis/aha_words.py", {"analyses", "figures", "report"}),
         ("report/templates/base.html", {"report"}),
         ("progress.py", set()),
     ],

@@ -64,9 +64,9 @@ class Analysed:
         return pd.read_parquet(self.statistics / f"{name}.parquet")
 
 
-def analyse(results: Path) -> Analysed:
+def analyse(results: Path, judge: str = "none") -> Analysed:
     """Synthetic results of the laptop matrix on few problems, and their statistics, in ``results``."""
-    params = synthetic_params(rollouts={"problems": PROBLEMS}, statistics={"bootstrap": 200})
+    params = synthetic_params(rollouts={"problems": PROBLEMS}, statistics={"bootstrap": 200}, judge=judge)
     write_synthetic_results(params, results)
     write_statistics(params, results, results / "statistics")
     return Analysed(params, results)
@@ -91,6 +91,7 @@ def write_synthetic_results(params: Params, results: Path) -> None:
         counts = rollouts.pop("counts")
         write_parquet(rollouts, results / "rollouts" / f"{run.path}.parquet")
         write_parquet(_behaviors(rollouts, counts), results / "behaviors" / f"{run.path}.parquet")
+        write_parquet(rollouts.assign(split="train"), results / "rl" / run.path / "rollouts.parquet")
         metrics = _metrics(run, params.rl_settings(line), rng)
         write_parquet(metrics, results / "rl" / run.path / "metrics.parquet")
 
@@ -118,9 +119,16 @@ def _rollouts(
         frame = pd.DataFrame(
             {
                 "rollout_id": [f"{run.path}-{step}-{i}" for i in range(n)],
+                **run.model_dump(),
                 "rl_step": step,
+                "split": "test",
+                "seed": run.seed,
+                "prompt": "nums 3 4 5 target 23 <think>",
                 "problem_id": np.repeat([f"problem-{i}" for i in range(len(difficulty))], samples),
                 "sample_id": np.tile(np.arange(samples), len(difficulty)),
+                "numbers": [[3, 7, 14]] * n,
+                "target": 21,
+                "response": [f'=1 + {i}, "quoted"\nand {step}' for i in range(n)],
                 "correct": correct,
                 "stopped": rng.random(n) > 0.04,
                 "format_ok": rng.random(n) > 0.03,

@@ -34,6 +34,12 @@ DAMAGE = {
     "plain_vs_searching": ("curves", "model == 'searching' and metric == 'backtracking' and rl_step == 10"),
     "backtracking_vs_accuracy": ("final", "metric == 'accuracy' and priming == 'all_strategies'"),
     "sinking_controls": ("sinking_controls", "control == control"),
+    "judge_over_steps": ("agreement", "behavior == 'verification' and rl_step == 20"),
+    "judge_vs_oracle": (
+        "corrected",
+        "behavior == 'backtracking' and rl_step == 40 and priming == 'empty_cot'",
+    ),
+    "cot_length": ("length_slopes", "condition == 'plain/empty_cot/ppo'"),
 }
 
 
@@ -58,14 +64,14 @@ def test_a_figure_comes_with_title_caption_and_alternative_text(drawn: Path, nam
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_missing_series_is_an_error(run: Analysed, tmp_path: Path, name: str) -> None:
     table, rows = DAMAGE[name]
-    statistics = tmp_path / "statistics"
-    shutil.copytree(run.statistics, statistics)
-    frame = pd.read_parquet(statistics / f"{table}.parquet")
+    tables = tmp_path / "tables"
+    shutil.copytree(run.results / FIGURES[name].tables, tables)
+    frame = pd.read_parquet(tables / f"{table}.parquet")
     lost = frame.query(rows).index
     assert len(lost) > 0
-    frame.drop(lost).to_parquet(statistics / f"{table}.parquet")
+    frame.drop(lost).to_parquet(tables / f"{table}.parquet")
     with pytest.raises(ArtifactError, match=f"{table}.parquet|missing for"):
-        draw_figure(run.params, name, statistics, tmp_path / "out")
+        draw_figure(run.params, name, tables, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -93,11 +99,12 @@ def test_an_unknown_figure_is_an_error_that_lists_the_known(run: Analysed, tmp_p
 def test_a_small_matrix_offers_only_the_figures_it_can_fill(run: Analysed, tmp_path: Path) -> None:
     small = run.params.model_copy(
         update={
+            "judge": "none",
             "matrix": [
                 line
                 for line in run.params.matrix
                 if line.model == "plain" and line.priming in ("none", "empty_cot") and not line.variant
-            ]
+            ],
         }
     )
     assert available_figures(run.params) == list(FIGURES)
@@ -105,6 +112,7 @@ def test_a_small_matrix_offers_only_the_figures_it_can_fill(run: Analysed, tmp_p
         "accuracy_over_steps",
         "behaviors_over_steps",
         "response_length_over_steps",
+        "cot_length",
     ]
     with pytest.raises(ArtifactError, match="plain_vs_searching needs the plain and the searching model"):
         draw_figure(small, "plain_vs_searching", run.statistics, tmp_path)

@@ -17,7 +17,7 @@ import json
 import os
 import sys
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -54,11 +54,8 @@ class Entry:
     inputs: dict[str, str | None]
 
 
-def reconcile(wanted: Iterable[str] = ()) -> None:
+def reconcile() -> None:
     """Make Snakemake's records and all modification times fit the contents of the files.
-
-    Args:
-        wanted: outputs that the settings ask for; what is gone of them comes back if DVC has it.
 
     Raises:
         ArtifactError: files are not what was recorded of them.
@@ -66,7 +63,7 @@ def reconcile(wanted: Iterable[str] = ()) -> None:
     restore.tidy()
     restore.give_back()
     hashes, entries = Hashes(), read_manifests()
-    _bring_back(wanted, entries)
+    _bring_back(entries)
     exported = _exported()
     changed: list[str] = []
     stale: list[Path] = []
@@ -94,8 +91,8 @@ def reconcile(wanted: Iterable[str] = ()) -> None:
     if changed:
         raise ArtifactError(
             "not what was recorded:\n  " + "\n  ".join(changed) + "\n"
-            "`habits repair` restores it, or lets the next run make it again; `habits accept FILE` takes it "
-            "as it is: what was made from it will then be made again."
+            "`habits repair` restores it; `habits accept FILE` takes it as it is, and what was made from it "
+            "will be made again."
         )
 
 
@@ -168,10 +165,11 @@ def read_record(output: str) -> Record | None:
     return record
 
 
-def _bring_back(wanted: Iterable[str], entries: dict[str, Entry]) -> None:
-    """What an output's own folder knows and has lost; a folder that was never pulled has no manifest."""
-    own = [name for name in wanted if name in entries and is_own(name)]
-    files = {name: digest for output in own for name, digest in entries[output].files.items()}
+def _bring_back(entries: dict[str, Entry]) -> None:
+    """Let DVC give back what is gone, if it was made here or pulled and something descends from it."""
+    own = {output for output in entries if is_own(output)}
+    past = own.intersection(_past({output for output in own if Path(output).exists()}, entries))
+    files = {name: digest for output in past for name, digest in entries[output].files.items()}
     gone = {name: digest for name, digest in files.items() if not Path(name).exists()}
     if gone and (found := restore.bring_back(gone)):
         print(f"Brought back from DVC's cache: {', '.join(found)}", file=sys.stderr)

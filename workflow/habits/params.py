@@ -10,15 +10,24 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
+from habits.cluster_params import BaseModelSpec as BaseModelSpec
+from habits.cluster_params import ModelSpec, Resources, Training, Verl
+from habits.cluster_params import Runtime as Runtime
+from habits.cluster_params import Sft as Sft
+from habits.llm_params import Calibration, Judging, Teaching
+from habits.llm_params import Llm as Llm
+from habits.llm_params import LlmModel as LlmModel
+from habits.llm_params import Price as Price
 from habits.mistakes import ExplainedError, explain
 from habits.mistakes import ParamsError as ParamsError
+from habits.section import Name, Positive, Rate, Section, Share, Weight
 
-Algorithm = Literal["ppo", "grpo", "reinforce_plus_plus"]
+Algorithm = Literal["ppo", "grpo", "reinforce_plus_plus", "reinforce_plus_plus_baseline"]
 Priming = Literal[
     "none",
     "all_strategies",
@@ -32,18 +41,7 @@ Priming = Literal[
     "negative_only",
     "negative_only_give_up",
 ]
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(ge=1)]
-Rate = Annotated[float, Field(gt=0)]
-Weight = Annotated[float, Field(ge=0)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 TINY_LARGEST = 100  # the tiny models' vocabulary holds the integers 0 to 100, one token each
-
-
-class Section(BaseModel):
-    """Base of all sections: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Countdown(Section):
@@ -92,35 +90,6 @@ class Reward(Section):
         return self
 
 
-class BaseModelSpec(Section):
-    """A tiny base model trained from scratch (Qwen2 architecture)."""
-
-    prompt_template: Literal["short"] = Field(description="the one whose words the tiny tokenizer knows")
-    hidden_size: Positive
-    layers: Positive
-    heads: Positive
-    kv_heads: Positive
-    mlp_size: Positive
-    max_positions: Positive
-    corpus_worksheets: Share = Field(description="share of documents that are worksheets")
-    corpus_facts: Share = Field(description="share of arithmetic and comparison documents")
-    corpus_search: Share = Field(description="share of the Countdown documents that show search behaviors")
-    corpus_correct: Share = Field(description="share of one-attempt documents with a right answer")
-    steps: Positive
-    batch_tokens: Positive
-    sequence_length: Positive
-    learning_rate: Rate
-    seed: int
-
-    @model_validator(mode="after")
-    def _mix(self) -> BaseModelSpec:
-        if self.corpus_worksheets + self.corpus_facts >= 1:
-            raise ValueError("corpus_worksheets + corpus_facts must leave room for Countdown documents")
-        if self.hidden_size % self.heads or self.heads % self.kv_heads:
-            raise ValueError("hidden_size must divide by heads, and heads by kv_heads")
-        return self
-
-
 class PrimingSpec(Section):
     """How large a priming set is and how long its traces are."""
 
@@ -138,19 +107,6 @@ class PrimingSpec(Section):
         return self
 
 
-class Sft(Section):
-    """Supervised fine-tuning on a priming set; loss on response tokens only."""
-
-    optimizer: Literal["adamw", "muon"] = Field(
-        description="muon (weight matrices) learns faster on tiny models; adamw is the paper's"
-    )
-    epochs: Positive
-    batch_size: Positive
-    learning_rate: Rate
-    warmup_steps: Annotated[int, Field(ge=0)]
-    grad_clip: Rate
-
-
 class Rl(Section):
     """Reinforcement learning; names follow verl's configuration."""
 
@@ -162,6 +118,8 @@ class Rl(Section):
     temperature: Rate
     learning_rate: Rate
     critic_learning_rate: Rate
+    adam_betas: tuple[Share, Share] = (0.9, 0.95)
+    weight_decay: Weight = 0.0
     mini_batches: Positive = Field(description="optimizer steps per RL step and epoch")
     epochs: Positive
     clip_ratio: Rate
@@ -179,14 +137,22 @@ class Rl(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Rl:
-        if self.algorithm == "grpo" and self.group_size < 2:
-            raise ValueError("algorithm grpo compares rollouts of one prompt: group_size must be >= 2")
+        if self.algorithm in ("grpo", "reinforce_plus_plus_baseline") and self.group_size < 2:
+            raise ValueError(
+                f"algorithm {self.algorithm} compares rollouts of one prompt: group_size must be >= 2"
+            )
         if self.prompts_per_step * self.group_size < self.mini_batches:
             raise ValueError("mini_batches is larger than prompts_per_step * group_size")
         if self.kl_in_reward and self.use_kl_loss:
             raise ValueError("kl_in_reward and use_kl_loss are two places for one penalty: choose one")
-        if (self.kl_in_reward or self.use_kl_loss) != (self.kl_coef > 0):
-            raise ValueError("kl_coef must be above 0 exactly when kl_in_reward or use_kl_loss is true")
+        if self.kl_coef > 0 and not (self.kl_in_reward or self.use_kl_loss):
+            raise ValueError(
+                f"kl_coef is {self.kl_coef:g}, but no place for the penalty is chosen: set use_kl_loss or "
+                "kl_in_reward to true too (dvc exp run: add -S rl.use_kl_loss=true)"
+            )
+        if self.kl_coef == 0 and (self.kl_in_reward or self.use_kl_loss):
+            place = "kl_in_reward" if self.kl_in_reward else "use_kl_loss"
+            raise ValueError(f"{place} is true, but kl_coef is 0: set kl_coef above 0 too")
         if self.steps % self.save_every:
             raise ValueError("steps must be a multiple of save_every, so that the last step is saved")
         return self
@@ -201,6 +167,7 @@ class Rollouts(Section):
     last_samples: Positive = Field(description="the same at the last one, where claims are decided")
     temperature: Weight = Field(description="0: greedy")
     batch_size: Positive
+    engine: Literal["transformers", "vllm"] = Field("transformers", description="vllm: on GPUs")
     seed: int
 
 
@@ -232,29 +199,44 @@ class Statistics(Section):
     seed: int
 
 
-class Runtime(Section):
-    """Numerics and threads of local training."""
-
-    threads: Positive
-    micro_batch_tokens: Positive = Field(description="padded tokens of one forward and backward pass")
-    dtype: Literal["auto", "float32", "bfloat16"]
-    device: Literal["auto", "cpu", "cuda"]
-
-
 class Params(Section):
     """params.yaml as a whole."""
 
     preset: str
+    teacher: str = Field(description="symbolic, or one of llm.models")
+    judge: str = Field(description="none, or one of llm.models")
     countdown: Countdown
     reward: Reward
-    models: dict[Name, BaseModelSpec] = Field(min_length=1)
+    models: dict[Name, ModelSpec] = Field(min_length=1)
+    teaching: Teaching
     priming: PrimingSpec
     sft: Sft
     rl: Rl
     rollouts: Rollouts
+    training: Training
+    judging: Judging
     matrix: list[Run] = Field(min_length=1)
     statistics: Statistics
+    calibration: Calibration
     runtime: Runtime
+    resources: Resources
+    llm: Llm
+
+    @model_validator(mode="after")
+    def _raters(self) -> Params:
+        for key, chosen, without in (("teacher", self.teacher, "symbolic"), ("judge", self.judge, "none")):
+            if chosen not in (without, *self.llm.models):
+                raise ExplainedError(
+                    [
+                        f"{key} is {chosen!r}; choose {without}, or of llm.models: "
+                        f"{', '.join(self.llm.models) or '(empty)'}"
+                    ]
+                )
+            if without in self.llm.models:
+                raise ExplainedError(
+                    [f"llm.models.{without}: the name is taken; {key}: {without} means no model"]
+                )
+        return self
 
     @model_validator(mode="after")
     def _matrix(self) -> Params:
@@ -279,6 +261,21 @@ class Params(Section):
     @model_validator(mode="after")
     def _fits(self) -> Params:
         """What the sections ask of each other."""
+        tiny = {name: model for name, model in self.models.items() if isinstance(model, BaseModelSpec)}
+        if tiny:
+            self._fits_tiny(tiny)
+        if self.training.verl is not None:
+            self._fits_verl(self.training.verl)
+        available = getattr(self.countdown, self.rollouts.split)
+        if self.rollouts.problems > available:
+            raise ValueError(
+                f"rollouts.problems is {self.rollouts.problems}; "
+                f"countdown.{self.rollouts.split} has {available}"
+            )
+        return self
+
+    def _fits_tiny(self, tiny: dict[str, BaseModelSpec]) -> None:
+        """Numbers and lengths that tiny models can have."""
         numbers = self.countdown
         largest = max(numbers.number_max, numbers.target_max, numbers.max_intermediate or TINY_LARGEST + 1)
         if largest > TINY_LARGEST or not numbers.integer_only:
@@ -290,20 +287,31 @@ class Params(Section):
             self.priming.max_trace_tokens, *(self.rl_settings(m).max_response_tokens for m in self.matrix)
         )
         prompt = max(numbers.sizes) + 5  # <bos> nums a b c target t <think>
-        for name, model in self.models.items():
+        for name, model in tiny.items():
             if model.max_positions < prompt + longest:
                 raise ValueError(
                     f"models.{name}.max_positions is {model.max_positions}; a prompt of {prompt} and a "
                     f"response of {longest} tokens (the larger of rl.max_response_tokens and "
                     f"priming.max_trace_tokens) need {prompt + longest}"
                 )
-        available = getattr(numbers, self.rollouts.split)
-        if self.rollouts.problems > available:
-            raise ValueError(
-                f"rollouts.problems is {self.rollouts.problems}; "
-                f"countdown.{self.rollouts.split} has {available}"
-            )
-        return self
+
+    def _fits_verl(self, verl: Verl) -> None:
+        """What verl's trainers take; the rest is asked of verl itself before a job starts."""
+        if self.sft.optimizer != "adamw" or self.sft.schedule != "cosine":
+            raise ValueError("sft: the verl backend has optimizer adamw and schedule cosine")
+        for number, rl in enumerate(self.rl_settings(line) for line in self.matrix):
+            if rl.prompts_per_step % rl.mini_batches or rl.prompts_per_step % verl.critic_mini_batches:
+                raise ValueError(
+                    f"matrix.{number}: rl.prompts_per_step is {rl.prompts_per_step}; with the verl backend "
+                    f"it must divide by rl.mini_batches ({rl.mini_batches}) and "
+                    f"training.verl.critic_mini_batches ({verl.critic_mini_batches})"
+                )
+            longest = verl.max_prompt_tokens + rl.max_response_tokens
+            if verl.max_tokens_per_gpu < longest:
+                raise ValueError(
+                    f"training.verl.max_tokens_per_gpu is {verl.max_tokens_per_gpu}; the longest sequence of "
+                    f"matrix.{number} (max_prompt_tokens + rl.max_response_tokens) has {longest} tokens"
+                )
 
     def rl_settings(self, line: Run) -> Rl:
         """The RL settings of a matrix line: ``rl`` with the line's changes, validated again."""

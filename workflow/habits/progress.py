@@ -28,9 +28,11 @@ class Progress:
         if now - self.printed < self.every and done < self.total:
             return
         self.printed = now
-        left = (now - self.started) / max(done - self.first, 1) * (self.total - done)
         shown = "".join(f"  {key} {value:.3g}" for key, value in figures.items())
-        print(f"[{self.name}] {done}/{self.total}{shown}  {clock(left)} left", file=sys.stderr, flush=True)
+        if done > self.first:
+            left = (now - self.started) / (done - self.first) * (self.total - done)
+            shown += f"  {clock(left)} left"
+        print(f"[{self.name}] {done}/{self.total}{shown}", file=sys.stderr, flush=True)
 
 
 def clock(seconds: float) -> str:

@@ -1,7 +1,7 @@
 """`habits repair`: every result compared with its manifest, byte by byte, and made as it was recorded.
 
-What is broken or gone comes back from DVC's cache or its remote. What neither has is deleted, so that the
-next run makes it again. Objects of the cache whose content is not what their name says go first: DVC never
+What is broken or gone comes back from DVC's cache or its remote. What neither has is deleted, to be made
+again. Objects of the cache whose content is not what their name says go first: DVC never
 looks into them and would bring the damage back.
 
 Reads and writes the results and DVC's cache.
@@ -25,7 +25,7 @@ class Repaired:
     Attributes:
         objects: removed from DVC's cache.
         restored: files that are again as recorded.
-        deleted: outputs that the next run makes again.
+        deleted: outputs that have to be made again.
         strangers: files in an output folder that no step wrote; they stay.
     """
 
@@ -38,7 +38,7 @@ class Repaired:
         parts = {
             "Broken or unfinished, removed from DVC's cache": self.objects,
             "Restored": self.restored,
-            "Deleted; the next run makes it again": self.deleted,
+            f"Deleted; make it again with `snakemake --cores all {' '.join(self.deleted)}`": self.deleted,
             "Written by no step; move it elsewhere and repair again": self.strangers,
         }
         told = [

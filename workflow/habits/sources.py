@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 INFRASTRUCTURE = frozenset(
-    {"", "params", "mistakes", "artifacts", "progress", "cli", "jobs", "sources", "workdir"}
-    | {"hashing", "manifests", "versions"}
+    {"", "params", "section", "cluster_params", "llm_params", "mistakes", "artifacts", "progress", "cli"}
+    | {"jobs", "sources", "workdir", "hashing", "manifests", "versions"}
+    # How replies are fetched and kept. What is asked, and what a reply is, stands in llm.requests.
+    | {f"llm.{name}" for name in ("client", "session", "singles", "batches", "batch", "intents", "pacing")}
+    | {f"llm.{name}" for name in ("store", "durable", "ledger", "prices", "providers")}
+    | {"llm.anthropic_messages", "llm.openai_chat"}
 )
 
 
@@ -38,7 +42,7 @@ def fingerprint(*modules: str) -> str:
 def reached(module: str) -> set[Path]:
     """Files of ``module`` and of everything of this package that it imports, infrastructure aside."""
     found: set[Path] = set()
-    todo = _roots(module)
+    todo = list(_roots(module))
     while todo:
         file = todo.pop()
         if file not in found:
@@ -47,7 +51,7 @@ def reached(module: str) -> set[Path]:
     return found
 
 
-def _roots(module: str) -> list[Path]:
+def _roots(module: str) -> Sequence[Path]:
     folder = PACKAGE.joinpath(*module.split("."))
     if folder.is_dir():
         return [file for file in folder.rglob("*") if file.is_file() and file.suffix != ".pyc"]
@@ -56,18 +60,24 @@ def _roots(module: str) -> list[Path]:
     return _files(module)
 
 
-def _files(name: str) -> list[Path]:
+@cache
+def _files(name: str) -> tuple[Path, ...]:
     """The file of a module or package, with the ``__init__`` of the packages it lies in.
 
     A package's other files (templates, tables) belong to its ``__init__``: it is what would read them.
     """
     if name in INFRASTRUCTURE:
-        return []
+        return ()
     parts = name.split(".")
     folders = [PACKAGE.joinpath(*parts[: depth + 1]) for depth in range(len(parts))]
-    packages = [file for folder in folders if folder.is_dir() for file in folder.iterdir() if _is_part(file)]
+    packages = [file for folder in folders for file in _parts(folder)]
     module = folders[-1].with_suffix(".py")
-    return packages + ([module] if module.exists() else [])
+    return (*packages, module) if module.exists() else tuple(packages)
+
+
+@cache
+def _parts(folder: Path) -> list[Path]:
+    return [file for file in folder.iterdir() if _is_part(file)] if folder.is_dir() else []
 
 
 def _is_part(file: Path) -> bool:
@@ -75,9 +85,14 @@ def _is_part(file: Path) -> bool:
 
 
 @cache
+def _tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_bytes())
+
+
+@cache
 def _imports(file: Path) -> frozenset[str]:
     """Names below ``habits`` that a Python file imports (``from a import b`` gives a and a.b)."""
-    return frozenset(_imported(ast.parse(file.read_bytes()))) if file.suffix == ".py" else frozenset()
+    return frozenset(_imported(_tree(file))) if file.suffix == ".py" else frozenset()
 
 
 def _imported(tree: ast.Module) -> Iterator[str]:
@@ -95,7 +110,7 @@ def _imported(tree: ast.Module) -> Iterator[str]:
 def _content(file: Path) -> str:
     if file.suffix != ".py":
         return hashlib.sha256(file.read_bytes()).hexdigest()
-    tree = ast.parse(file.read_bytes())
+    tree = _tree(file)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = node.body[1:] if ast.get_docstring(node, clean=False) is not None else node.body

@@ -1,9 +1,9 @@
-"""base_model: a tiny language model, trained from scratch on a generated corpus."""
+"""base_model: a tiny language model trained from scratch on a generated corpus, or a pretrained one, fetched."""
 
 
 rule base_model:
     input:
-        "data/problems/countdown/train.parquet",
+        corpus_of_base_model,
     output:
         directory("results/base_model/{model}"),
     log:
@@ -14,9 +14,8 @@ rule base_model:
     conda:
         ENVIRONMENT
     params:
-        settings=settings("countdown", "runtime"),
         model=model_settings,
-        code=fingerprint("models.base_model"),
+        code=code_of_base_model,
     message:
         "base_model {wildcards.model}"
     shell:

@@ -6,7 +6,12 @@ rule claims:
         statistics="results/statistics",
         claims=CLAIMS,
     output:
-        "results/claims/claims.json",
+        report(
+            "results/claims/claims.json",
+            caption="../report/claims.rst",
+            category="Claims",
+            labels={"content": "effects, intervals, verdicts"},
+        ),
     log:
         "logs/claims.log",
     benchmark:

@@ -2,17 +2,22 @@
 
 import atexit
 import json
+import mimetypes
 import os
 import sys
-from functools import partial
+from pathlib import Path
 
 # This checkout's package, also where another one is installed (an experiment of DVC in a folder of its own).
 sys.path.insert(0, f"{workflow.basedir}/workflow")
 
 from habits import manifests, versions, workdir
-from habits.artifacts import ArtifactError
+from habits.artifacts import ArtifactError, hash_json, hash_path
+from habits.figures import FIGURES as FIGURE_SPECS
 from habits.figures import available_figures
 from habits.params import ParamsError, validate
+from habits.cluster_params import PretrainedModel
+from habits.priming.instructions import system_prompt
+from habits.priming.sets import INSTRUCTIONS, SYMBOLIC, demonstrations_for
 from habits.sources import fingerprint
 from snakemake.exceptions import WorkflowError
 
@@ -28,42 +33,20 @@ CLAIMS = os.path.relpath(f"{workflow.basedir}/workflow/claims/countdown.yaml")
 PUBLISHED = os.path.relpath(f"{workflow.basedir}/workflow/published/cognitive_behaviors.csv")
 ENVIRONMENT = f"{workflow.basedir}/envs/cpu/environment.yaml"
 
+try:
+    os.environ.update(workdir.environment(PARAMS))
+    LOCK = workdir.enter(alone=manifests.reconcile) if workflow.is_main_process else None
+except ArtifactError as error:
+    raise WorkflowError(str(error)) from None
+
 
 wildcard_constraints:
     model="|".join(PARAMS.models),
     priming="[a-z_]+",
+    set="|".join(INSTRUCTIONS),
     algorithm="[a-z0-9_]+",
     seed=r"\d+",
     split="train|validation|test",
-
-
-def begin():
-    """Make this process the one that works here, and its records fit the files; returns its lock."""
-    try:
-        os.environ.update(workdir.environment(PARAMS))
-        if not workflow.is_main_process:
-            return None
-        atexit.register(record_what_is_left)
-        return workdir.enter(alone=partial(manifests.reconcile, all_results()))
-    except ArtifactError as error:
-        raise WorkflowError(str(error)) from None
-
-
-def all_results():
-    """Every output that the settings ask for: what is deleted of it is missed and comes back."""
-    return [
-        *traces_of_runs(),
-        *expand("data/problems/countdown/{split}.parquet", split=["train", "validation", "test"]),
-        *expand("results/base_model/{model}", model=sorted({run.model for run in PARAMS.runs})),
-        *checkpoints_of_runs(),
-        *expand("results/rl/{run}/checkpoints", run=RUNS),
-        *expand("results/rl/{run}/{table}.parquet", run=RUNS, table=["metrics", "timing", "rollouts"]),
-        *expand("results/{step}/{run}.parquet", step=["rollouts", "behaviors"], run=RUNS),
-        "results/statistics",
-        "results/claims/claims.json",
-        *expand("results/figures/{name}.{kind}", name=FIGURES, kind=["svg", "png", "pdf", "json"]),
-        "reports/index.html",
-    ]
 
 
 def is_whole_run():
@@ -75,6 +58,7 @@ def is_whole_run():
 
 def record_run():
     """Write manifests; let DVC record a whole run. Results stay good if that fails, so it only says so."""
+    os.makedirs("data/teaching", exist_ok=True)  # DVC wants the folder also where nobody was asked.
     manifests.export()
     try:
         if is_whole_run() or versions.is_stage():
@@ -99,16 +83,54 @@ def settings(*keys):
     return json.dumps(found, sort_keys=True)
 
 
+def rater_settings(name):
+    """What the replies of a teacher or judge depend on; neither prices nor pacing."""
+    return PARAMS.llm.models[name].identity if name in PARAMS.llm.models else name
+
+
+def prompts(stage):
+    """A hash of the prompts of a stage, which are code to it."""
+    return hash_path(Path(f"{workflow.basedir}/workflow/prompts") / stage)
+
+
+def human_labels():
+    """The CSV of labels by people, if there is one."""
+    path = PARAMS.calibration.human_labels
+    return [] if path is None else [path]
+
+
+def if_judged(paths):
+    """What only an LLM judge makes; nothing when there is none."""
+    return [] if PARAMS.judge == "none" else paths
+
+
 def line_of(wildcards):
     """The matrix line that asks for a run."""
     return PARAMS.run(RUN.format(**wildcards))[1]
 
 
+def is_pretrained(wildcards):
+    """Whether a base model is fetched, not trained here."""
+    return isinstance(PARAMS.models[wildcards.model], PretrainedModel)
+
+
 def model_settings(wildcards):
-    """The settings of one base model, with the teacher's if its corpus shows searches."""
+    """The settings of one base model, with those of its corpus if it has one."""
     model = PARAMS.models[wildcards.model]
+    if is_pretrained(wildcards):
+        return model.model_dump_json()
     teacher = settings("priming") if model.corpus_search > 0 else ""
-    return model.model_dump_json() + teacher
+    return model.model_dump_json() + settings("countdown", "runtime") + teacher
+
+
+def corpus_of_base_model(wildcards):
+    """The problems that a tiny base model reads about."""
+    return [] if is_pretrained(wildcards) else "data/problems/countdown/train.parquet"
+
+
+def code_of_base_model(wildcards):
+    """Fingerprint of what makes a base model: an edited corpus must not touch a fetched one."""
+    return fingerprint("models.pretrained" if is_pretrained(wildcards) else "models.base_model")
 
 
 def rl_settings(wildcards):
@@ -134,9 +156,51 @@ def start_of_rl(wildcards):
 def expected_tokens(wildcards):
     """Rollout tokens that a run will need, roughly. The longest runs start first."""
     rl = PARAMS.rl_settings(line_of(wildcards))
-    searches = wildcards.priming not in ("none", "empty_cot")
+    searches = wildcards.priming not in ("none", "empty_cot") or is_pretrained(wildcards)
     searches = searches or PARAMS.models[wildcards.model].corpus_search > 0
     return rl.steps * rl.prompts_per_step * rl.group_size * (rl.max_response_tokens if searches else 20)
+
+
+def instructions(wildcards):
+    """What an LLM teacher is told for a set of demonstrations, as a hash."""
+    return hash_json(system_prompt(PARAMS, wildcards.set))
+
+
+def asked_before(wildcards):
+    """Demonstrations with the same instructions, whose replies are shared: asked for first, paid for once."""
+    same = INSTRUCTIONS[wildcards.set]
+    return [] if same == wildcards.set else f"data/teaching/{same}.parquet"
+
+
+def demonstrations(wildcards):
+    """The demonstrations that a priming set is made from; none with the symbolic teacher."""
+    name = demonstrations_for(wildcards.priming)
+    return [] if PARAMS.teacher == SYMBOLIC else f"data/teaching/{name}.parquet"
+
+
+def demonstrations_of_runs():
+    """The demonstrations behind all priming sets of the matrix."""
+    names = {demonstrations_for(run.priming) for run in PARAMS.runs if run.priming != "none"}
+    return [] if PARAMS.teacher == SYMBOLIC else [f"data/teaching/{name}.parquet" for name in sorted(names)]
+
+
+def code_of_training(trainer):
+    """Fingerprint of the trainer in use: an edited one leaves what the other has trained alone."""
+    local = PARAMS.training.backend == "local"
+    return fingerprint(f"training.{trainer}" if local else f"training.verl.{trainer}")
+
+
+def resources_of(rule):
+    """What a job of a rule asks for; `set-resources` of a profile wins over it."""
+    wanted = getattr(PARAMS.resources, rule)
+    return {"gpu": wanted.gpus, "mem_mb": wanted.memory_gb * 1000, "runtime": f"{wanted.hours}h"}
+
+
+def rollouts_of_runs():
+    """Evaluation rollouts of every run, and those that its RL trained on."""
+    return expand("results/rollouts/{run}.parquet", run=RUNS) + expand(
+        "results/rl/{run}/rollouts.parquet", run=RUNS
+    )
 
 
 def traces_of_runs():
@@ -145,13 +209,29 @@ def traces_of_runs():
     return [f"data/priming/{priming}/seed{seed}.parquet" for priming, seed in sorted(primed)]
 
 
-def checkpoints_of_runs():
-    """The primed model of every run that has one."""
-    primed = {(run.model, run.priming, run.seed) for run in PARAMS.runs if run.priming != "none"}
-    return [f"results/sft/{model}/{priming}/seed{seed}" for model, priming, seed in sorted(primed)]
+def tables_of_figure(wildcards):
+    """The folder of tables that a figure is drawn from."""
+    return f"results/{FIGURE_SPECS[wildcards.name].tables}"
 
 
+def judge_for(wildcards):
+    """The judge, for a figure about it."""
+    return JUDGE if FIGURE_SPECS[wildcards.name].tables == "calibration" else ""
+
+
+# Else Snakemake's own report would show the bytes of a table as text.
+mimetypes.add_type("application/vnd.apache.parquet", ".parquet")
+
+
+def figure_labels(wildcards, output):
+    """How Snakemake's own report lists a drawn figure: by its title."""
+    return {"figure": json.loads(Path(output[-1]).read_text())["title"]}
+
+
+TEACHER = rater_settings(PARAMS.teacher)
+JUDGE = rater_settings(PARAMS.judge)
 ANALYSIS = settings("matrix", "statistics", "rl.algorithm")
 TEMPLATES = [model.prompt_template for model in PARAMS.models.values()]
 FIGURES = available_figures(PARAMS)
-LOCK = begin()
+if LOCK:
+    atexit.register(record_what_is_left)

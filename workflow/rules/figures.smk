@@ -3,10 +3,16 @@
 
 rule figures:
     input:
-        statistics="results/statistics",
+        tables=tables_of_figure,
         published=PUBLISHED,
     output:
-        multiext("results/figures/{name}", ".svg", ".png", ".pdf", ".json"),
+        report(
+            "results/figures/{name}.svg",
+            caption="../report/figures.rst",
+            category="Figures",
+            labels=figure_labels,
+        ),
+        multiext("results/figures/{name}", ".png", ".pdf", ".json"),
     log:
         "logs/figures/{name}.log",
     benchmark:
@@ -15,9 +21,9 @@ rule figures:
         ENVIRONMENT
     params:
         settings=ANALYSIS,
+        judge=judge_for,
         code=fingerprint("figures"),
     message:
         "figures {wildcards.name}"
     shell:
-        "habits figures --name {wildcards.name} --statistics {input.statistics}"
-        " --out results/figures --log {log}"
+        "habits figures --name {wildcards.name} --tables {input.tables}" " --out results/figures --log {log}"

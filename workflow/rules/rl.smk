@@ -17,14 +17,17 @@ rule rl:
     priority: expected_tokens
     conda:
         ENVIRONMENT
+    threads: PARAMS.runtime.threads
+    resources:
+        **resources_of("rl"),
     params:
         run=RUN,
-        settings=settings("reward", "runtime"),
+        settings=settings("reward", "training", "runtime"),
         rl=rl_settings,
         templates=TEMPLATES,
-        code=fingerprint("training.rl"),
+        code=code_of_training("rl"),
     message:
-        "rl {params.run}"
+        "rl {params.run} [{resources.gpu} GPUs, {resources.mem_mb} MB, {resources.runtime} min]"
     shell:
         "habits rl --run {params.run} --start {input.start} --problems data/problems/countdown"
-        " --out results/rl/{params.run} --log {log}"
+        " --gpus {resources.gpu} --out results/rl/{params.run} --log {log}"

@@ -13,6 +13,9 @@ rule rollouts:
         f"logs/rollouts/{RUN}.tsv"
     conda:
         ENVIRONMENT
+    threads: PARAMS.runtime.threads
+    resources:
+        **resources_of("rollouts"),
     params:
         run=RUN,
         settings=settings("reward", "runtime"),
@@ -20,7 +23,7 @@ rule rollouts:
         templates=TEMPLATES,
         code=fingerprint("rollouts.rollouts"),
     message:
-        "rollouts {params.run}"
+        "rollouts {params.run} [{resources.gpu} GPUs, {resources.mem_mb} MB, {resources.runtime} min]"
     shell:
         "habits rollouts --run {params.run} --rl results/rl/{params.run} --problems data/problems/countdown"
-        " --out {output} --log {log}"
+        " --gpus {resources.gpu} --out {output} --log {log}"

@@ -7,7 +7,13 @@ rule statistics:
         expand("results/behaviors/{run}.parquet", run=RUNS),
         expand("results/rl/{run}/metrics.parquet", run=RUNS),
     output:
-        directory("results/statistics"),
+        report(
+            directory("results/statistics"),
+            caption="../report/statistics.rst",
+            category="Tables",
+            labels={"table": "{table}", "format": "{format}"},
+            patterns=["{table}.{format,parquet|csv}"],
+        ),
     log:
         "logs/statistics.log",
     benchmark:

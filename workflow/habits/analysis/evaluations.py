@@ -22,6 +22,7 @@ from habits.params import Params, Rl, RunId
 BEHAVIORS = ("verification", "backtracking", "subgoal_setting", "backward_chaining")
 SHARES = ("accuracy", "truncated", "format_ok")
 METRICS = (*SHARES, "n_tokens", "reward", "entropy", *BEHAVIORS)
+ORACLE = "oracle"
 IDENTITY = ["model", "priming", "algorithm"]
 CELL = ["rl_step", "problem_id"]
 ROLLOUT_COLUMNS = {

@@ -48,7 +48,7 @@ def count_behaviors(params: Params, run: str, rollouts: Path, out: Path) -> None
     """
     run_id, _ = params.run(run)
     frame = read_parquet(rollouts, [*CARRIED, "numbers", "target", "response"])
-    _check_run(frame, run_id, rollouts)
+    check_run(frame, run_id, rollouts)
     table = rate(frame, name=f"behaviors {run}")
     with replacing(out) as temporary:
         pq.write_table(table, temporary, compression="zstd")
@@ -84,7 +84,8 @@ def rate(frame: pd.DataFrame, name: str = "behaviors") -> pa.Table:
     return pa.table({field.name: columns[field.name] for field in SCHEMA}, schema=SCHEMA)
 
 
-def _check_run(frame: pd.DataFrame, run_id: RunId, rollouts: Path) -> None:
+def check_run(frame: pd.DataFrame, run_id: RunId, rollouts: Path) -> None:
+    """ArtifactError unless all rollouts are of the run, each once."""
     for column in ("model", "priming", "algorithm", "seed"):
         strangers = set(frame[column]) - {getattr(run_id, column)}
         if strangers:

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure, SubFigure
 
 from habits.analysis.published import LLAMA, QWEN
 from habits.figures.drawing import Drawing, axes_words, curves, handle
-from habits.figures.over_steps import LEGEND_TITLE, MODEL, sample_words
-from habits.figures.style import BEHAVIOR_LOOKS, BEHAVIOR_SETS, OURS, PAPER, SEARCHING, Look, look
+from habits.figures.over_steps import LEGEND_TITLE, sample_words
+from habits.figures.style import BEHAVIOR_LOOKS, BEHAVIOR_SETS, MODEL, OURS, PAPER, SEARCHING, Look, look
 from habits.figures.tables import Series, Tables, paper_series
 
 Curves = list[tuple[Look, Series]]

@@ -12,12 +12,10 @@ from matplotlib.figure import Figure
 from habits.analysis.published import LLAMA, has_series
 from habits.artifacts import ArtifactError
 from habits.figures.drawing import axes_words, curves, handle, seeds
-from habits.figures.style import BEHAVIOR_SETS, CONDITIONS, CONTROL_SETS, OURS, PAPER, Look
+from habits.figures.style import BEHAVIOR_SETS, CONDITIONS, CONTROL_SETS, GROUPS, MODEL, OURS, PAPER, Look
 from habits.figures.tables import Series, Tables, paper_series
 
-MODEL = "plain"
 LEGEND_TITLE = "Primed with (seeds in this run)"
-GROUPS = {"Behavior sets": BEHAVIOR_SETS, "Controls": CONTROL_SETS}
 
 
 @dataclass(frozen=True)

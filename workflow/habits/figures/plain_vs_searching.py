@@ -8,8 +8,8 @@ from matplotlib.figure import Figure, SubFigure
 
 from habits.analysis.published import LLAMA, QWEN
 from habits.figures.drawing import Drawing, axes_words, curves, handle
-from habits.figures.over_steps import MODEL, sample_words
-from habits.figures.style import BEHAVIOR_LOOKS, OURS, PAPER, SEARCHING, look
+from habits.figures.over_steps import sample_words
+from habits.figures.style import BEHAVIOR_LOOKS, MODEL, OURS, PAPER, SEARCHING, look
 from habits.figures.tables import Series, Tables, paper_series
 
 LEGEND_ROOM = 1.22

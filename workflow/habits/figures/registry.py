@@ -1,40 +1,34 @@
 """All figures by name, which of them a matrix can fill, and how one is drawn.
 
-Reads ``results/statistics/*.parquet`` and the published series; writes ``results/figures/{name}.*``.
+Reads the tables that a figure names (``results/statistics``, ``results/analyses`` or
+``results/calibration``) and the published series; writes ``results/figures/{name}.*``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from habits.analysis.controls import CONTROLS, control_conditions
 from habits.analysis.correlations import SMALLEST
 from habits.analysis.evaluations import ConditionKey
 from habits.artifacts import ArtifactError, stamp
-from habits.figures import (
-    accuracy_over_steps,
-    backtracking_vs_accuracy,
-    behaviors_over_steps,
-    plain_vs_searching,
-    response_length_over_steps,
-    sinking_controls,
-)
-from habits.figures.drawing import Drawing, save
-from habits.figures.over_steps import GROUPS, MODEL
-from habits.figures.style import BEHAVIOR_SETS, SEARCHING, themed
-from habits.figures.tables import Tables
+from habits.figures.style import BEHAVIOR_SETS, GROUPS, MODEL, SEARCHING, themed
 from habits.params import Params
 
 
 @dataclass(frozen=True)
 class FigureSpec:
-    """How a figure is drawn, whether a matrix has what it needs, and the need in words."""
+    """Whether a matrix has what a figure needs, the need in words, and where its tables are.
 
-    draw: Callable[[Tables], Drawing]
+    The module of the figure's name has ``draw``.
+    """
+
     possible: Callable[[Params], bool]
     needs: str
+    tables: str = "statistics"
 
 
 def _keys(params: Params) -> set[ConditionKey]:
@@ -54,31 +48,32 @@ def _main(params: Params) -> int:
     return sum(key.algorithm == params.rl.algorithm for key in _keys(params))
 
 
+def _judged(params: Params) -> bool:
+    return params.judge != "none" and _main(params) > 0
+
+
+A_JUDGE = "a judge, and conditions of the main algorithm"
 FIGURES = {
-    "accuracy_over_steps": FigureSpec(
-        accuracy_over_steps.draw, _any_group, "two or more conditions on the plain model"
-    ),
+    "accuracy_over_steps": FigureSpec(_any_group, "two or more conditions on the plain model"),
     "behaviors_over_steps": FigureSpec(
-        behaviors_over_steps.draw,
         lambda params: _on(params, MODEL, BEHAVIOR_SETS) > 0,
         "a behavior set or no priming on the plain model",
     ),
-    "response_length_over_steps": FigureSpec(
-        response_length_over_steps.draw, _any_group, "two or more conditions on the plain model"
-    ),
+    "response_length_over_steps": FigureSpec(_any_group, "two or more conditions on the plain model"),
     "plain_vs_searching": FigureSpec(
-        plain_vs_searching.draw,
         lambda params: all(_on(params, model, ("none",)) for model in (MODEL, SEARCHING)),
         "the plain and the searching model without priming",
     ),
     "backtracking_vs_accuracy": FigureSpec(
-        backtracking_vs_accuracy.draw, lambda params: _main(params) >= SMALLEST, f"{SMALLEST} conditions"
+        lambda params: _main(params) >= SMALLEST, f"{SMALLEST} conditions"
     ),
     "sinking_controls": FigureSpec(
-        sinking_controls.draw,
         lambda params: any(control_conditions(c, params.rl.algorithm) <= _keys(params) for c in CONTROLS),
         "the conditions of one of the controls",
     ),
+    "judge_over_steps": FigureSpec(_judged, A_JUDGE, tables="calibration"),
+    "judge_vs_oracle": FigureSpec(_judged, A_JUDGE, tables="calibration"),
+    "cot_length": FigureSpec(lambda params: _main(params) > 0, "a condition", tables="analyses"),
 }
 
 
@@ -87,8 +82,11 @@ def available_figures(params: Params) -> list[str]:
     return [name for name, spec in FIGURES.items() if spec.possible(params)]
 
 
-def draw_figure(params: Params, name: str, statistics: Path, out: Path) -> None:
+def draw_figure(params: Params, name: str, tables: Path, out: Path) -> None:
     """Draw one figure into the folder ``out``: ``name``.svg, .png, .pdf and .json (title, caption, alt).
+
+    Args:
+        tables: the folder that ``FIGURES[name].tables`` names.
 
     Raises:
         ArtifactError: no such figure, the matrix cannot fill it, or a series is empty or incomplete.
@@ -97,8 +95,13 @@ def draw_figure(params: Params, name: str, statistics: Path, out: Path) -> None:
         raise ArtifactError(f"figure {name!r} does not exist; choose one of {', '.join(FIGURES)}")
     spec = FIGURES[name]
     if not spec.possible(params):
-        raise ArtifactError(f"figure {name} needs {spec.needs} in the matrix of params.yaml")
+        raise ArtifactError(f"figure {name} needs {spec.needs}; see matrix and judge in params.yaml")
+    # Here, as every parse of the workflow asks which figures there are, and few of its runs draw one.
+    from habits.figures.drawing import save
+    from habits.figures.tables import Tables
+
+    draw = import_module(f"habits.figures.{name}").draw
     with themed():
-        save(spec.draw(Tables(params, statistics)), name, out)
-    parents = sorted(statistics.glob("*.parquet"))
+        save(draw(Tables(params, tables)), name, out)
+    parents = sorted(tables.glob("*.parquet"))
     stamp(out / f"{name}.json", settings={"figure": name}, parents=parents)

@@ -11,10 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-import matplotlib
-import seaborn as sns
-
-SEARCHING = "searching"
+MODEL, SEARCHING = "plain", "searching"
 BLACK, GRAY = "#000000", "#7F7F7F"
 BAND_ALPHA = 0.13
 OURS, PAPER = "This run", "Paper"
@@ -65,6 +62,7 @@ CONTROL_SETS = (
     "length_matched_empty_cot",
     "negative_control",
 )
+GROUPS = {"Behavior sets": BEHAVIOR_SETS, "Controls": CONTROL_SETS}
 BEHAVIOR_LOOKS = {
     "verification": Look("verification", "#4477AA", "o"),
     "backtracking": Look("backtracking", "#EE6677", "s"),
@@ -81,6 +79,9 @@ def look(model: str, priming: str) -> Look:
 @contextlib.contextmanager
 def themed() -> Iterator[None]:
     """All drawing happens inside: theme, font sizes, and what makes SVG and PDF the same every time."""
+    import matplotlib
+    import seaborn as sns
+
     fixed = {
         "svg.hashsalt": "habits",
         "svg.fonttype": "path",

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from habits.analysis.evaluations import ConditionKey
+from habits.analysis.evaluations import BEHAVIORS, IDENTITY, ORACLE, ConditionKey
 from habits.analysis.published import published_series
 from habits.analysis.resampling import wilson
 from habits.artifacts import ArtifactError, read_parquet
@@ -32,7 +32,11 @@ class Series:
 
 @dataclass(frozen=True)
 class Tables:
-    """The statistics of a run of the workflow, and the parameters that it was run with."""
+    """What a run of the workflow found, and the parameters that it was run with.
+
+    Attributes:
+        folder: of the tables: ``results/statistics``, or another one that the figure names.
+    """
 
     params: Params
     folder: Path
@@ -71,6 +75,32 @@ class Tables:
         return Series(
             rows[["step", "mean", "low", "high"]], int(rows.n_seeds.max()), int(rows.n_problems.max())
         )
+
+    def agreement(self) -> pd.DataFrame:
+        """Agreement of the judge with the oracle at every evaluation step, complete or ArtifactError."""
+        path = self.folder / "agreement.parquet"
+        table = read_parquet(path)
+        judge = [name for name in table["rater"].unique() if name != ORACLE][:1]
+        rows = table[table["rater"].isin(judge) & (table["reference"] == ORACLE)].dropna(subset="rl_step")
+        main = [run for run in self.params.runs if run.algorithm == self.algorithm]
+        steps = set().union(*(self._steps(ConditionKey(r.model, r.priming, r.algorithm)) for r in main))
+        wanted = {(step, behavior) for step in steps for behavior in BEHAVIORS}
+        missing = wanted - set(zip(rows["rl_step"], rows["behavior"], strict=True))
+        if missing or rows["n_responses"].isna().any():
+            raise ArtifactError(f"{path} is not complete: nothing for {sorted(missing)[:3]}; calibrate again")
+        return rows
+
+    def corrected(self) -> pd.DataFrame:
+        """Mean counts of the judge in every condition and RL step, corrected by the oracle."""
+        path = self.folder / "corrected.parquet"
+        table = read_parquet(path)
+        rows = table[table["gold"] == ORACLE]
+        keys = {ConditionKey(run.model, run.priming, run.algorithm) for run in self.params.runs}
+        wanted = {(*key, step, name) for key in keys for step in self._steps(key) for name in BEHAVIORS}
+        missing = wanted - set(rows[[*IDENTITY, "rl_step", "behavior"]].itertuples(index=False, name=None))
+        if missing:
+            raise ArtifactError(f"{path} is not complete: nothing for {sorted(missing)[:3]}; calibrate again")
+        return rows
 
     def _steps(self, key: ConditionKey) -> set[int]:
         for run, line in self.params.runs.items():

@@ -22,7 +22,7 @@ from habits.models.corpus import Corpus, SearchDocument
 from habits.models.optimization import Optimizers, load_state, save_state, scratch_folder, warmup_then_linear
 from habits.models.policy import Policy, choose_device, choose_dtype, configure, save_checkpoint
 from habits.models.tokenizer import build_tokenizer
-from habits.params import BaseModelSpec, Params
+from habits.params import BaseModelSpec, Params, ParamsError
 from habits.priming.teacher import RECIPES, Limits, write_trace
 from habits.progress import Progress
 from habits.tasks.countdown import Problem
@@ -36,6 +36,8 @@ SEARCHES = ("all_strategies", "backtracking_verification")  # what a searching b
 def train_base_model(params: Params, model: str, problems: Path, out: Path) -> None:
     """Train ``models.{model}`` of params and write its checkpoint to ``out``; resumes after a kill."""
     spec = params.models[model]
+    if not isinstance(spec, BaseModelSpec):
+        raise ParamsError(f"models.{model} is a pretrained model; there is nothing to train")
     train = problems / "train.parquet"
     configure(params.runtime, spec.seed)
     tokenizer = build_tokenizer()

@@ -1,8 +1,8 @@
-"""The report of a finished run: a static site of six pages that opens from disk.
+"""The report of a finished run: a static site of seven pages that opens from disk.
 
-Reads results/{claims,figures,rollouts,behaviors,rl,base_model}, data/priming, data/problems and the
-provenance sidecars; writes index.html, figures.html, rollouts.html, data.html, runs.html,
-settings.html and figures/ into the reports folder. The same inputs give the same bytes.
+Reads results/{claims,figures,analyses,rollouts,behaviors,rl,base_model,quality}, data/priming, data/problems
+and the provenance sidecars; writes index.html, figures.html, responses.html, rollouts.html, data.html,
+runs.html, settings.html and figures/ into the reports folder. The same inputs give the same bytes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from habits.report.figures import MAIN, Figure, read_figures
 from habits.report.inputs import Inputs
 from habits.report.overview import overview
 from habits.report.priming import priming_sets, splits
+from habits.report.responses import RESPONSE_FIGURES, response_lines
 from habits.report.rollouts import sample_for_page
 from habits.report.runs import run_lines
 from habits.report.settings import as_yaml, package_versions, provenance
@@ -61,6 +62,12 @@ def _page(templates: Environment, page: Page, inputs: Inputs, figures: list[Figu
             }
         case "figures.html":
             content = {"figures": figures}
+        case "responses.html":
+            content = {
+                "lines": response_lines(inputs),
+                "figures": [figure for figure in figures if figure.name in RESPONSE_FIGURES],
+                "confidence": inputs.params.statistics.confidence,
+            }
         case "rollouts.html":
             content = {"sample": sample_for_page(inputs)}
         case "data.html":

@@ -6,7 +6,6 @@ step, so that one problem can be compared across conditions, and stops at a size
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from habits.artifacts import ArtifactError
+from habits.behaviors.sampling import in_order
 from habits.params import RunId
 from habits.report.inputs import Inputs, read_rows
 from habits.report.labels import BEHAVIOR_NAMES, REASONS, condition
@@ -85,7 +85,8 @@ def sample_for_page(inputs: Inputs, per_cell: int = PER_RUN_AND_STEP, budget: in
         total += len(frame)
         name = condition(run, inputs.params)
         head = {"c": conditions.at(name), "seed": run.seed}
-        chosen = _choose(frame, inputs.params.statistics.seed, per_cell)
+        order = in_order(frame, inputs.params.statistics.seed)
+        chosen = order[order["rank"] < per_cell]
         for rank, row in _rows(inputs, run, chosen, prompts):
             ranked.append((rank, {**head, **row}))
     kept = _within(ranked, budget - sum(len(prompt) for prompt in prompts.values))
@@ -97,18 +98,6 @@ def sample_for_page(inputs: Inputs, per_cell: int = PER_RUN_AND_STEP, budget: in
         "rollouts": kept,
     }
     return Sample(data, len(kept), total)
-
-
-def _choose(frame: pd.DataFrame, seed: int, per_cell: int) -> pd.DataFrame:
-    """The first ``per_cell`` rollouts of each step in an order that depends on seed and problem alone."""
-    order = frame.assign(key=[_key(seed, problem) for problem in frame["problem_id"]])
-    order = order.sort_values(["rl_step", "sample_id", "key", "rollout_id"], kind="stable")
-    order["rank"] = order.groupby("rl_step").cumcount()
-    return order[order["rank"] < per_cell]
-
-
-def _key(seed: int, problem: str) -> str:
-    return hashlib.blake2b(f"{seed} {problem}".encode(), digest_size=8).hexdigest()
 
 
 def _rows(inputs: Inputs, run: RunId, chosen: pd.DataFrame, prompts: _Index) -> Iterator[tuple[int, Row]]:

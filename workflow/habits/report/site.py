@@ -7,6 +7,7 @@ scripts, by hash, and no network at all: text written by a model cannot run, wha
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import math
 from dataclasses import dataclass
@@ -18,7 +19,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from habits.progress import clock
-from habits.report.labels import BEHAVIORS, REASONS, algorithm_name, metric_name, priming_name, words
+from habits.report.labels import (
+    BEHAVIORS,
+    REASONS,
+    STATUSES,
+    algorithm_name,
+    metric_name,
+    priming_name,
+    words,
+)
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("theme.js", "site.js", "rollouts.js")
@@ -36,6 +45,7 @@ class Page:
 PAGES = (
     Page("index.html", "Overview", "Do reasoning habits decide what reinforcement learning can improve?"),
     Page("figures.html", "Figures", "Figures"),
+    Page("responses.html", "Responses", "Length and language of responses"),
     Page("rollouts.html", "Rollouts", "Rollouts"),
     Page("data.html", "Data", "Priming sets and problems"),
     Page("runs.html", "Runs", "Runs"),
@@ -72,6 +82,10 @@ def environment() -> Environment:
         "pages": PAGES,
         "behaviors": BEHAVIORS,
         "reasons": REASONS,
+        "points2": functools.partial(points, digits=2),
+        "percent2": functools.partial(percent, digits=2),
+        "signed3": functools.partial(signed, digits=3),
+        "statuses": STATUSES,
         "inline": inline,
         "policy": policy([inline[name] for name in SCRIPTS]),
     }

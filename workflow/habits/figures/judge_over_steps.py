@@ -1,0 +1,57 @@
+"""Figure: how far the judge agrees with the oracle over RL steps, behavior by behavior."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from habits.figures.drawing import Drawing, axes_words, curves, handle
+from habits.figures.style import BEHAVIOR_LOOKS
+from habits.figures.tables import Series, Tables
+
+PANELS = {
+    "weighted_kappa": ("Counts: weighted kappa", "Kappa"),
+    "bias": ("Counts: judge minus oracle", "Mean difference per response"),
+    "precision": ("Presence: precision", "Share of what the judge sees"),
+    "recall": ("Presence: recall", "Share of what the oracle sees"),
+}
+
+
+def draw(tables: Tables) -> Drawing:
+    """One panel a statistic, one line a behavior that occurs."""
+    rows = tables.agreement()
+    judge = rows["rater"].iloc[0]
+    figure = Figure(figsize=(10.5, 7.0))
+    for ax, (statistic, (title, label)) in zip(np.ravel(figure.subplots(2, 2)), PANELS.items(), strict=True):
+        part = rows[rows["statistic"] == statistic]
+        drawn = [(look, _series(part, name)) for name, look in BEHAVIOR_LOOKS.items()]
+        curves(ax, [(look, series) for look, series in drawn if series.points["mean"].notna().any()])
+        axes_words(ax, title, "RL step", label)
+        if statistic == "bias":
+            ax.set_ylim(auto=True)
+            ax.relim()
+            ax.autoscale(axis="y")
+            ax.axhline(0, color="black", linewidth=0.8, zorder=1)
+        else:
+            ax.set_ylim(min(0.0, float(part["low"].min(skipna=True))), 1.04)
+    figure.legend(
+        handles=[handle(look) for look in BEHAVIOR_LOOKS.values()], loc="outside lower center", ncols=4
+    )
+    confidence = tables.params.statistics.confidence
+    return Drawing(
+        figure,
+        "Does the judge agree with the oracle, and does that drift?",
+        f"{judge} against the symbolic oracle on the same responses, in all main conditions: "
+        f"n = {int(rows['n_responses'].min())} to {int(rows['n_responses'].max())} responses a step, "
+        f"{int(rows['n_problems'].max())} problems. Bars: {confidence:.0%} intervals over problems. Kappa "
+        "has quadratic weights. What is not defined (a behavior that does not occur) is left out. All four "
+        "depend on how often a behavior occurs, which changes during RL too.",
+        "Four line charts against RL step, one line a behavior: weighted kappa of judge and oracle, mean "
+        "difference of their counts, precision and recall of the judge's finding a behavior at all.",
+    )
+
+
+def _series(rows: pd.DataFrame, behavior: str) -> Series:
+    points = rows[rows["behavior"] == behavior].rename(columns={"rl_step": "step", "value": "mean"})
+    return Series(points[["step", "mean", "low", "high"]], 1, int(points["n_problems"].max()))

@@ -1,0 +1,1 @@
+"""Language models behind an API: requests, replies that are stored for good, money that is counted."""
