@@ -31,6 +31,7 @@ SETTINGS = {
     "analyses": ["statistics"],
     "report": ["preset"],
 }
+NOT_CONTENT = ("MANIFEST.json", "provenance.json")
 RESUME = ("base_model", "rl")
 UNITS = 4
 SECONDS = float(os.environ.get("QUICK_STEPS_SECONDS", "0"))
@@ -51,7 +52,7 @@ def run(verb: str, options: dict[str, str]) -> None:
     content.update(json.dumps(sorted(options.items())).encode())
     for path in sorted(Path(value) for key, value in options.items() if key not in ("--out", "--log")):
         for file in sorted(path.rglob("*")) if path.is_dir() and verb != "report" else [path]:
-            if file.is_file() and file.name[0] != "." and file.name != "MANIFEST.json":
+            if file.is_file() and file.name[0] != "." and file.name not in NOT_CONTENT:
                 content.update(file.read_bytes())
     text = train(verb, out, content.hexdigest()) if verb in RESUME else content.hexdigest()
     write_in_halves({name: f"{verb} {name} {text}\n" + weights(name) for name in outputs(verb, out, options)})
