@@ -1,6 +1,7 @@
 """DVC's record of a finished run: dvc.lock and the cache, brought up to date in one step.
 
-Reads dvc.yaml, params.yaml and all results; writes dvc.lock and ``.dvc/cache``. Without git or DVC's
+Reads dvc.yaml, params.yaml, all results and the replies of language models; writes dvc.lock and
+``.dvc/cache``, and gives new replies their lasting names. Without git or DVC's
 folder there is nothing to record in, and nothing happens.
 """
 
@@ -14,22 +15,27 @@ from pathlib import Path
 
 from habits.artifacts import MANIFEST, ArtifactError, write_text
 from habits.hashing import Hashes, combined
+from habits.llm import segments
 from habits.manifests import ROOTS
 
 RECORDED = Path(".snakemake/habits/recorded")
+REPLIES = Path("data/replies")
 SOURCES = ("Snakefile", "dvc.yaml", "dvc.lock", "params.yaml")
 
 
 def record() -> None:
     """Let DVC take in all results as those of params.yaml and the code as they stand.
 
-    Inside a stage of DVC nothing happens: DVC records its outputs itself.
+    Inside a stage of DVC only new replies are made ready: DVC records its outputs itself.
 
     Raises:
         ArtifactError: DVC failed; the message holds its own.
     """
+    if "DVC_STAGE" in os.environ:
+        segments.admit(REPLIES)
     if not _tracked() or "DVC_STAGE" in os.environ:
         return
+    admitted = segments.admit(REPLIES)
     hashes = Hashes()
     if RECORDED.exists() and RECORDED.read_text() == _state(hashes):
         return
@@ -42,6 +48,7 @@ def record() -> None:
         text=True,
     )
     if run.returncode:
+        segments.withdraw(admitted)
         raise ArtifactError(
             f"DVC has not recorded the results:\n{run.stdout.strip()}\nTry `habits record` again."
         )
@@ -58,5 +65,5 @@ def _state(hashes: Hashes) -> str:
     """A hash of all that dvc.lock is made from; manifests stand for the results."""
     code = (path for path in Path("workflow").rglob("*") if "__pycache__" not in path.parts)
     manifests = (path for root in ROOTS for path in Path(root).glob(f"**/{MANIFEST}"))
-    files = [*map(Path, SOURCES), *code, *manifests]
+    files = [*map(Path, SOURCES), *code, *manifests, *segments.segments(REPLIES).values()]
     return combined({str(path): hashes.file(path) for path in files if path.is_file()})
