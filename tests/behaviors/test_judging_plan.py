@@ -17,7 +17,7 @@ from habits.llm.store import ReplyStore
 from habits.params import Params, load
 from habits.tasks.countdown import Problem
 
-PROBLEMS = [Problem((3, 7, 14), 28), Problem((2, 9, 11), 40), Problem((4, 6, 13), 46)]
+PROBLEMS = [Problem((18, 3, 7), 13), Problem((16, 5, 4), 36), Problem((6, 20, 9), 34)]
 
 
 def judged(preset: str, **values: object) -> Params:
@@ -59,8 +59,8 @@ def test_rollouts_that_are_there_are_counted_as_they_are(tmp_path: Path) -> None
     ]
     write_parquet(pd.DataFrame(rows), tmp_path / f"rollouts/{run.path}.parquet")
     exact, *guessed = judging_errands(params, tmp_path, PROBLEMS)
-    assert (exact.calls, exact.is_written, len(exact.requests)) == (10, True, 10)
-    assert not any(errand.is_written for errand in guessed)
+    assert (exact.calls, exact.examples, len(exact.requests)) == (10, False, 10)
+    assert all(errand.examples for errand in guessed)
 
 
 def test_the_bill_of_a_run_of_the_papers_size(tmp_path: Path) -> None:
