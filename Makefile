@@ -80,6 +80,9 @@ lock: setup-slurm
 	@{ sed -n '/^#/p' envs/cpu/requirements.txt; \
 	   $(BIN)/python -m pip freeze --exclude-editable | grep -v '^habits' | sed 's/+cpu//'; } > .venv/lock
 	@cp .venv/lock envs/cpu/requirements.txt
+	@{ sed '/- pip:$$/q' envs/cpu/environment.yaml; \
+	   sed -n '/^dependencies/,/^]/s/^ *"\(.*\)",/      - \1/p' pyproject.toml; } > .venv/environment
+	@cp .venv/environment envs/cpu/environment.yaml
 	@touch $(READY)
 
 # Caches and the tiny run only; results, data and unfinished training stay.

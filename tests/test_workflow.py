@@ -1,5 +1,7 @@
 """The workflow: clean by Snakemake's own checks, and run from end to end at tiny sizes."""
 
+import html
+import json
 import os
 import re
 import shutil
@@ -7,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -66,6 +69,12 @@ AFTER_RL = AFTER_STATISTICS | {"rl", "rollouts", "behaviors", "analyses"}
 # Checks of the workflow's text
 
 
+def analysis_folders() -> list[str]:
+    """The folders of figures and tables: what the analysis phase of dvc.yaml writes."""
+    phase = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["analysis"]
+    return [next(iter(out)) for out in phase["outs"]]
+
+
 def test_lint_is_clean() -> None:
     run = snakemake("--lint")
     assert run.returncode == 0 and "in a good condition" in run.stdout, run.stdout
@@ -115,6 +124,17 @@ def test_gpu_jobs_ask_for_what_the_preset_says(tmp_path: Path) -> None:
 def test_the_graph_is_printed(tmp_path: Path) -> None:
     run = snakemake("--dag", "--directory", tmp_path)
     assert run.returncode == 0 and "digraph snakemake_dag" in run.stdout, run.stdout
+
+
+def test_the_workflow_catalog_finds_what_it_looks_for(tmp_path: Path) -> None:
+    """Its settings, its page of words, and a main file that makes the same plan."""
+    usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
+    assert set(usage) == {"mandatory-flags", "software-stack-deployment", "report"}
+    assert set(usage["mandatory-flags"]) == {"desc", "flags"} and usage["report"] is True
+    assert set(usage["software-stack-deployment"]) == {"conda", "apptainer", "apptainer+conda"}
+    assert (ROOT / "config/README.md").exists()
+    options = ("--configfile", SMOKE, "--directory", tmp_path)
+    assert planned("--snakefile", ROOT / "workflow/Snakefile", *options) == planned(*options)
 
 
 def test_an_unknown_key_stops_the_workflow_with_the_choices(tmp_path: Path) -> None:
@@ -175,6 +195,15 @@ def test_a_rule_declares_all_settings_that_its_code_reads(rule: str) -> None:
     read = {name for source in code for name in re.findall(r"\bparams\.(\w+)", source)}
     read = {"matrix" if name == "runs" else name for name in read} & set(Params.model_fields)
     assert read <= declared
+
+
+@pytest.mark.parametrize("folder", analysis_folders())
+def test_every_figure_and_table_is_marked_for_snakemakes_own_report(folder: str) -> None:
+    text = (ROOT / f"workflow/rules/{Path(folder).name}.smk").read_text()
+    (marked,) = re.findall(r"report\((.+?)\n        \)", text, flags=re.DOTALL)
+    assert f'"{folder}' in marked and "category=" in marked and "labels=" in marked
+    (caption,) = re.findall(r'caption="\.\./(report/\w+\.rst)"', marked)
+    assert (ROOT / "workflow" / caption).read_text().strip()
 
 
 # Locks
@@ -254,6 +283,28 @@ def test_a_second_run_has_nothing_to_do(finished: Path) -> None:
     run = snakemake("--configfile", SMOKE, "--directory", finished)
     assert "Nothing to be done" in run.stdout, run.stdout
     assert time.monotonic() - started < 30
+
+
+def test_snakemakes_own_report_shows_every_figure_and_table(finished: Path, tmp_path: Path) -> None:
+    """And needs no network: the scripts of its page come with the package."""
+    zipped = tmp_path / "report.zip"
+    run = snakemake("--configfile", SMOKE, "--directory", finished, "--report", zipped)
+    assert run.returncode == 0 and "download" not in run.stdout, run.stdout
+    with zipfile.ZipFile(zipped) as archive:
+        page = archive.read("report/report.html").decode()
+        held = {Path(name).name for name in archive.namelist()}
+    start = re.search(r'results = (?={"results/)', page).end()
+    shown, _ = json.JSONDecoder().raw_decode(page, start)
+    tables = {path.name for path in (finished / "results/statistics").glob("*.parquet")}
+    figures = {f"{name}.svg" for name in available_figures(load(SMOKE))}
+    assert tables and figures and tables | figures | {"claims.json"} <= held
+    assert all(entry["caption"] and entry["labels"] for entry in shown.values())
+    for path, entry in shown.items():
+        if path.endswith(".svg"):
+            words = json.loads((finished / path).with_suffix(".json").read_text())
+            assert entry["labels"] == {"figure": words["title"]}
+            said = html.unescape(re.sub("<[^>]+>", "", entry["caption"]))
+            assert said.split() == words["caption"].split(), "all of it, without errors of markup"
 
 
 @pytest.mark.parametrize(

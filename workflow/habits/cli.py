@@ -368,12 +368,30 @@ def accept(*files: Path) -> None:
 
 
 @app.command
+def repair() -> None:
+    """Compare all results with what was recorded of them; restore what is broken or gone from DVC.
+
+    What DVC does not have is deleted, with a word how to make it again. Every byte is read.
+    """
+    with jobs.reported(None):
+        from habits import workdir
+        from habits.repair import repair
+
+        with workdir.undisturbed():
+            print(repair())
+
+
+@app.command
 def record() -> None:
     """Let DVC take in the results of a finished run; a run of the whole chain ends with this by itself."""
     with jobs.reported(None):
-        from habits import versions
+        from habits import manifests, restore, versions, workdir
 
-        versions.record()
+        with workdir.undisturbed():
+            restore.tidy()
+            restore.give_back()
+            manifests.export()
+            versions.record()
 
 
 @app.command

@@ -1,6 +1,7 @@
 """DVC's record of a finished run: dvc.lock and the cache, brought up to date in one step.
 
-Reads dvc.yaml, params.yaml and all results; writes dvc.lock and ``.dvc/cache``. Without git or DVC's
+Reads dvc.yaml, params.yaml, all results and the replies of language models; writes dvc.lock and
+``.dvc/cache``, and gives new replies their lasting names. Without git or DVC's
 folder there is nothing to record in, and nothing happens.
 """
 
@@ -12,27 +13,37 @@ import subprocess
 import sys
 from pathlib import Path
 
-from habits.artifacts import MANIFEST, ArtifactError, write_text
+from habits import restore
+from habits.artifacts import MANIFEST, ROOTS, ArtifactError, write_text
 from habits.hashing import Hashes, combined
-from habits.manifests import ROOTS
+from habits.llm import segments
 
 RECORDED = Path(".snakemake/habits/recorded")
+REPLIES = Path("data/replies")
 SOURCES = ("Snakefile", "dvc.yaml", "dvc.lock", "params.yaml")
 
 
 def record() -> None:
     """Let DVC take in all results as those of params.yaml and the code as they stand.
 
-    Inside a stage of DVC nothing happens: DVC records its outputs itself.
+    Inside a stage of DVC it is only prepared, new replies by their lasting names: DVC records its outputs
+    itself.
 
     Raises:
         ArtifactError: DVC failed; the message holds its own.
     """
-    if not _tracked() or "DVC_STAGE" in os.environ:
+    if is_stage():
+        segments.admit(REPLIES)
+    if not _tracked():
         return
+    if is_stage():
+        restore.keep()
+        return
+    admitted = segments.admit(REPLIES)
     hashes = Hashes()
     if RECORDED.exists() and RECORDED.read_text() == _state(hashes):
         return
+    restore.keep()
     # A commit of all phases as they are: the workflow has just said that they are up to date.
     run = subprocess.run(
         [sys.executable, "-m", "dvc", "commit", "--force"],
@@ -42,11 +53,19 @@ def record() -> None:
         text=True,
     )
     if run.returncode:
+        restore.give_back()
+        segments.withdraw(admitted)
         raise ArtifactError(
             f"DVC has not recorded the results:\n{run.stdout.strip()}\nTry `habits record` again."
         )
+    restore.drop()
     write_text(_state(hashes), RECORDED)
     hashes.save()
+
+
+def is_stage() -> bool:
+    """Whether DVC has started this process as a stage."""
+    return "DVC_STAGE" in os.environ
 
 
 def _tracked() -> bool:
@@ -58,5 +77,5 @@ def _state(hashes: Hashes) -> str:
     """A hash of all that dvc.lock is made from; manifests stand for the results."""
     code = (path for path in Path("workflow").rglob("*") if "__pycache__" not in path.parts)
     manifests = (path for root in ROOTS for path in Path(root).glob(f"**/{MANIFEST}"))
-    files = [*map(Path, SOURCES), *code, *manifests]
+    files = [*map(Path, SOURCES), *code, *manifests, *segments.segments(REPLIES).values()]
     return combined({str(path): hashes.file(path) for path in files if path.is_file()})

@@ -1,5 +1,6 @@
 """Settings, paths and helpers that all stages share. Helper functions stand here and nowhere else."""
 
+import atexit
 import json
 import mimetypes
 import os
@@ -7,7 +8,7 @@ import sys
 from pathlib import Path
 
 # This checkout's package, also where another one is installed (an experiment of DVC in a folder of its own).
-sys.path.insert(0, f"{workflow.basedir}/workflow")
+sys.path.insert(0, f"{ROOT}/workflow")
 
 from habits import manifests, versions, workdir
 from habits.artifacts import ArtifactError, hash_json, hash_path
@@ -28,12 +29,12 @@ except ParamsError as error:
 
 RUN = "{model}/{priming}/{algorithm}/seed{seed}"
 RUNS = [run.path for run in PARAMS.runs]
-CLAIMS = os.path.relpath(f"{workflow.basedir}/workflow/claims/countdown.yaml")
-PUBLISHED = os.path.relpath(f"{workflow.basedir}/workflow/published/cognitive_behaviors.csv")
-ENVIRONMENT = f"{workflow.basedir}/envs/cpu/environment.yaml"
+CLAIMS = os.path.relpath(f"{ROOT}/workflow/claims/countdown.yaml")
+PUBLISHED = os.path.relpath(f"{ROOT}/workflow/published/cognitive_behaviors.csv")
+ENVIRONMENT = f"{ROOT}/envs/cpu/environment.yaml"
 
-os.environ.update(workdir.environment(PARAMS))
 try:
+    os.environ.update(workdir.environment(PARAMS))
     LOCK = workdir.enter(alone=manifests.reconcile) if workflow.is_main_process else None
 except ArtifactError as error:
     raise WorkflowError(str(error)) from None
@@ -60,10 +61,16 @@ def record_run():
     os.makedirs("data/teaching", exist_ok=True)  # DVC wants the folder also where nobody was asked.
     manifests.export()
     try:
-        if is_whole_run():
+        if is_whole_run() or versions.is_stage():
             versions.record()
     except ArtifactError as error:
         print(error, file=sys.stderr)
+
+
+def record_what_is_left():
+    """Finish the record of a run that was killed before it had; with nothing to do, Snakemake calls no handler."""
+    if workflow.scheduler and not workflow.dryrun and not len(workflow.dag):
+        record_run()
 
 
 def settings(*keys):
@@ -226,3 +233,5 @@ JUDGE = rater_settings(PARAMS.judge)
 ANALYSIS = settings("matrix", "statistics", "rl.algorithm")
 TEMPLATES = [model.prompt_template for model in PARAMS.models.values()]
 FIGURES = available_figures(PARAMS)
+if LOCK:
+    atexit.register(record_what_is_left)
