@@ -12,6 +12,7 @@ from random import Random
 
 from habits.priming.controls import direct_solution
 from habits.priming.instructions import FOLDER
+from habits.priming.prose import in_prose
 from habits.priming.teacher import RECIPES, Limits, write_trace
 from habits.tasks.countdown import Problem
 
@@ -23,18 +24,21 @@ SPOILED = ("I cannot find it.", "<think> 3 plus 4 </think> <answer> ( 3 + 4 ) </
 
 
 def reply(system: str, message: str) -> str:
-    """The reply to a prompt in the trace language; one in fifty cannot be used."""
+    """The reply to a prompt, in the language that it asks for; one in fifty cannot be used."""
     digest = hashlib.sha256(f"{system}\0{message}".encode()).hexdigest()
     if int(digest[:8], 16) % 50 == 0:
         return SPOILED[int(digest[8], 16) % len(SPOILED)]
     (name,) = (path.stem for path in FOLDER.glob("directives/*.txt") if path.read_text().strip() in system)
     numbers, target = PROBLEM.fullmatch(message).groups()
     problem = Problem(tuple(map(int, numbers.split(", "))), int(target))
-    limits = Limits(int(LIMIT.search(system).group(1)), 12, LARGEST)
+    short = LIMIT.search(system)
+    limits = Limits(int(short.group(1)) if short else 90, 12, LARGEST)
     rng = Random(digest)
     trace = (
         write_trace(rng, problem, RECIPES[name], limits)
         if name in RECIPES
         else direct_solution(rng, problem, LARGEST)
     )
-    return f"<think> {trace.response}" if trace else SPOILED[0]
+    if trace is None:
+        return SPOILED[0]
+    return f"<think> {trace.response if short else in_prose(trace).response}"

@@ -18,7 +18,8 @@ from habits.priming.controls import count_tokens
 from habits.priming.demonstrations import STATUSES
 from habits.priming.planning import teaching_errands
 from habits.priming.priming import write_priming
-from habits.priming.sets import INSTRUCTIONS, NEGATIVE, PARENTS, SETS, demonstrations_for
+from habits.priming.prose import count_words
+from habits.priming.sets import EMPTY, INSTRUCTIONS, NEGATIVE, PARENTS, SETS, demonstrations_for
 from habits.priming.taught import taught_traces
 from habits.priming.teaching import (
     SCHEMA,
@@ -243,6 +244,27 @@ def test_the_rule_writes_the_same_bytes_twice(settings: Params, folder: Path, tm
         write_priming(settings, "length_matched_empty_cot", 3, tmp_path / "no problems", folder, file)
     assert files[0].read_bytes() == files[1].read_bytes()
     assert pq.read_schema(files[0]).equals(TRACES)
+
+
+def test_english_sets_have_their_controls_too(
+    settings: Params, problems: list[Problem], tmp_path: Path
+) -> None:
+    english = with_template(settings, "paper_base")
+    shown = problems_of(english, "all_strategies", problems)
+    requests = teaching_requests(english, "all_strategies", shown)
+    frame = labelled(english, "all_strategies", shown, [answered(request) for request in requests])
+    assert (frame["status"] == "ok").mean() > 0.9
+    write_parquet(frame, tmp_path / "all_strategies.parquet")
+    made = {name: traces(english, name, 4, tmp_path) for name in ("all_strategies", *EMPTY)}
+    parents = made["all_strategies"].set_index("trace_id")["response"]
+    for row in made["length_matched_empty_cot"].itertuples():
+        dots = row.response.partition("</think>")[0]
+        assert set(dots.split()) == {"."}
+        assert count_words(dots) == count_words(parents[row.parents[0]].partition("</think>")[0])
+    assert all(response.startswith(" </think>\n<answer> ") for response in made["empty_cot"]["response"])
+    assert set(made["empty_cot"]["verdict"]) == {"correct"}
+    prompt = made["all_strategies"]["prompt"][0]
+    assert prompt.endswith("<think>") and "User:" in prompt
 
 
 @pytest.mark.parametrize("name", ["all_strategies", "negative_only"])

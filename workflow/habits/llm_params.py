@@ -7,7 +7,7 @@ import re
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_serializer, field_validator
 
 from habits.section import Positive, Section, Share, Weight
 
@@ -40,6 +40,10 @@ class Price(Section):
                 f'as_of must stand in quotes, as in "{day}": DVC reads no dates from params.yaml'
             )
         return day
+
+    @field_serializer("as_of")
+    def _as_text(self, day: date) -> str:
+        return day.isoformat()
 
 
 class LlmModel(Section):

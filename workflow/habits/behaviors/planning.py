@@ -37,15 +37,13 @@ def judging_errands(params: Params, results: Path, problems: list[Problem]) -> l
     errands = []
     for run, line in params.runs.items():
         path = results / "rollouts" / f"{run.path}.parquet"
-        if path.exists():
-            sample = sample_of(params, read_parquet(path, COLUMNS))
-            n_rollouts = len(sample)
-        else:
-            sample, n_rollouts = standing_in, rollouts_to_judge(params, line)
+        known = path.exists()
+        sample = sample_of(params, read_parquet(path, COLUMNS)) if known else standing_in
+        n_rollouts = len(sample) if known else rollouts_to_judge(params, line)
         requests = [call.request for call in calls_for(params, sample)]
         calls = n_rollouts * len(requests) // len(sample)
         tokens = REPLY_TOKENS[params.judging.calls]
-        errands.append(Errand(RULE, run.path, params.judge, requests, calls, tokens))
+        errands.append(Errand(RULE, run.path, params.judge, requests, calls, tokens, examples=not known))
     return errands
 
 

@@ -37,9 +37,10 @@ class Errand:
         rule: the rule that asks.
         subject: the set or run it asks for.
         model: name of the model in ``llm.models``.
-        requests: all of them or, when ``calls`` is larger, examples of what cannot be written yet.
+        requests: all of them, or examples of what cannot be written yet.
         calls: how many.
         reply_tokens: expected length of a reply, where none are stored.
+        examples: the requests are examples.
     """
 
     rule: str
@@ -48,11 +49,7 @@ class Errand:
     requests: Sequence[Request]
     calls: int
     reply_tokens: float
-
-    @property
-    def is_written(self) -> bool:
-        """Whether all requests are known, and not only examples."""
-        return self.calls <= len(self.requests)
+    examples: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,7 +130,7 @@ def plan_errands(llm: Llm, errands: Sequence[Errand], store: ReplyStore, today: 
     lines = []
     for errand in errands:
         lines.append(_line(llm, errand, store, billed))
-        if errand.is_written:
+        if not errand.examples:
             billed |= {request.key for request in errand.requests}
     return Plan(
         tuple(lines),
@@ -155,7 +152,7 @@ def estimated_tokens(text: str) -> int:
 
 def _line(llm: Llm, errand: Errand, store: ReplyStore, billed: set[str]) -> Line:
     entry = llm.models[errand.model]
-    known = store.get(request.key for request in errand.requests if errand.is_written)
+    known = store.get(request.key for request in errand.requests if not errand.examples)
     own = {request.key: request for request in errand.requests if request.key not in billed}
     ahead = [request for key, request in own.items() if key not in known]
     shared = len(errand.requests) - len(own)
