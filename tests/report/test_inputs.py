@@ -39,7 +39,9 @@ NEEDED = [
 def run(tmp_path: Path) -> tuple[Params, Path]:
     """A finished run of its own, to be broken."""
     params = finished_params()
-    params = validate({**params.model_dump(), "matrix": [line.model_dump() for line in params.matrix[::3]]})
+    params = validate(
+        {**params.model_dump(mode="json"), "matrix": [line.model_dump() for line in params.matrix[::3]]}
+    )
     finish(params, tmp_path)
     return params, tmp_path
 
@@ -183,6 +185,8 @@ def test_time_of_rules_counts_each_job_once(site):
         "rl": 6,
         "rollouts": 6,
         "behaviors": 6,
+        "judging": 6,
+        "calibration": 1,
         "statistics": 1,
         "claims": 1,
         "figures": len(site.inputs.figures),

@@ -12,6 +12,8 @@ rule report:
         expand("results/figures/{name}.svg", name=FIGURES),
         "results/statistics",
         "results/claims/claims.json",
+        if_judged(expand("results/judging/{run}.parquet", run=RUNS)),
+        if_judged(["results/calibration"]),
     output:
         "reports/index.html",
     log:

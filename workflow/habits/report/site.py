@@ -17,8 +17,17 @@ from urllib.parse import urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from habits.params import Params
 from habits.progress import clock
-from habits.report.labels import BEHAVIORS, REASONS, algorithm_name, metric_name, priming_name, words
+from habits.report.labels import (
+    AGREEMENT,
+    BEHAVIORS,
+    REASONS,
+    algorithm_name,
+    metric_name,
+    priming_name,
+    words,
+)
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("theme.js", "site.js", "rollouts.js")
@@ -37,14 +46,20 @@ PAGES = (
     Page("index.html", "Overview", "Do reasoning habits decide what reinforcement learning can improve?"),
     Page("figures.html", "Figures", "Figures"),
     Page("rollouts.html", "Rollouts", "Rollouts"),
+    Page("judges.html", "Judges", "How far the judge can be believed"),
     Page("data.html", "Data", "Priming sets and problems"),
     Page("runs.html", "Runs", "Runs"),
     Page("settings.html", "Settings", "Settings and provenance"),
 )
 
 
-def environment() -> Environment:
-    """The templates with everything they may use; an undefined name is an error, not an empty string."""
+def pages_of(params: Params) -> tuple[Page, ...]:
+    """The pages of a run's site: without a judge there is nothing to say about one."""
+    return tuple(page for page in PAGES if page.file != "judges.html" or params.judge != "none")
+
+
+def environment(pages: tuple[Page, ...]) -> Environment:
+    """The templates with all they may use; an undefined name is an error, not an empty string."""
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -59,6 +74,7 @@ def environment() -> Environment:
         "number": number,
         "clock": clock,
         "signed": signed,
+        "change": change,
         "words": words,
         "priming": priming_name,
         "algorithm": algorithm_name,
@@ -69,9 +85,10 @@ def environment() -> Environment:
     }
     inline = {name: Markup((TEMPLATES / name).read_text()) for name in ("style.css", *SCRIPTS)}
     made.globals |= {
-        "pages": PAGES,
+        "pages": pages,
         "behaviors": BEHAVIORS,
         "reasons": REASONS,
+        "agreement": AGREEMENT,
         "inline": inline,
         "policy": policy([inline[name] for name in SCRIPTS]),
     }
@@ -122,6 +139,11 @@ def probability(value: float) -> str:
 def million(parameters: int) -> str:
     """A parameter count such as ``0.8M`` or ``3.1B``."""
     return f"{parameters / 1e9:.1f}B" if parameters >= 1e9 else f"{parameters / 1e6:.2g}M"
+
+
+def change(value: float) -> str:
+    """A difference of two digits with its sign; an en dash when there is none."""
+    return "–" if math.isnan(value) else signed(value)
 
 
 def signed(value: float, digits: int = 2) -> str:
