@@ -13,7 +13,7 @@ TINY := scratch/smoke
 export DVC_NO_ANALYTICS := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
-.PHONY: all setup setup-slurm test test-slow test-slurm smoke report lint format lock clean help
+.PHONY: all setup setup-slurm setup-gpu lock-gpu test test-slow test-slurm smoke report lint format lock clean help
 
 all: $(READY)
 	@$(SNAKEMAKE)
@@ -44,6 +44,18 @@ test-slurm: setup-slurm
 setup-slurm: $(READY)
 	@$(BIN)/python -m pip install $(PIP_ARGS) --quiet --constraint envs/cpu/requirements.txt --editable '.[slurm]'
 
+# verl and vLLM for GPUs, beside the default environment and apart from it (envs/gpu/README.md).
+setup-gpu: $(READY)
+	@test -x .venv-gpu/bin/python || $(BIN)/uv venv --python 3.12 .venv-gpu
+	$(BIN)/uv pip sync --python .venv-gpu envs/gpu/requirements.txt
+	$(BIN)/uv pip install --python .venv-gpu --no-build-isolation --no-deps flash-attn==2.8.3
+
+lock-gpu: $(READY)
+	@{ sed -n '/^#/p' envs/gpu/requirements.txt; \
+	   $(BIN)/uv pip compile --quiet --no-header --no-annotate --python-version 3.12 \
+	     --python-platform x86_64-manylinux_2_28 envs/gpu/requirements.in; } > .venv/lock-gpu
+	@mv .venv/lock-gpu envs/gpu/requirements.txt
+
 # The whole workflow at tiny sizes, in a working directory of its own.
 smoke: $(READY)
 	@$(SNAKEMAKE) --configfile workflow/presets/smoke.yaml --directory $(TINY)
@@ -68,6 +80,9 @@ lock: setup-slurm
 	@{ sed -n '/^#/p' envs/cpu/requirements.txt; \
 	   $(BIN)/python -m pip freeze --exclude-editable | grep -v '^habits' | sed 's/+cpu//'; } > .venv/lock
 	@cp .venv/lock envs/cpu/requirements.txt
+	@{ sed '/- pip:$$/q' envs/cpu/environment.yaml; \
+	   sed -n '/^dependencies/,/^]/s/^ *"\(.*\)",/      - \1/p' pyproject.toml; } > .venv/environment
+	@cp .venv/environment envs/cpu/environment.yaml
 	@touch $(READY)
 
 # Caches and the tiny run only; results, data and unfinished training stay.
@@ -81,6 +96,7 @@ help:
 	@echo "make report    write the report again"
 	@echo "make test-slow the tests that take minutes"
 	@echo "make test-slurm the workflow through a real Slurm (README, On a cluster);  make setup-slurm  the plugin for it"
+	@echo "make setup-gpu verl and vLLM for GPUs in .venv-gpu;  make lock-gpu  resolves them again"
 	@echo "make lint      style, formatting and types;  make format  repairs what it can"
 	@echo "make lock      write the installed versions to envs/cpu/requirements.txt"
 	@echo "make clean     remove caches; results, data and unfinished training stay"

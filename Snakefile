@@ -3,11 +3,13 @@
 from snakemake.utils import min_version
 
 min_version("9.27.1")
+# Not workflow.basedir, which is another one when workflow/Snakefile includes this file.
+ROOT = workflow.current_basedir.get_path_or_uri(secret_free=True)
 
 
 if not workflow.overwrite_configfiles:
 
-    configfile: f"{workflow.basedir}/params.yaml"
+    configfile: f"{ROOT}/params.yaml"
 
 
 report: "workflow/report/workflow.rst"
@@ -16,13 +18,16 @@ report: "workflow/report/workflow.rst"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/problems.smk"
 include: "workflow/rules/base_model.smk"
+include: "workflow/rules/teaching.smk"
 include: "workflow/rules/priming.smk"
+include: "workflow/rules/quality.smk"
 include: "workflow/rules/sft.smk"
 include: "workflow/rules/rl.smk"
 include: "workflow/rules/rollouts.smk"
 include: "workflow/rules/behaviors.smk"
 include: "workflow/rules/judging.smk"
 include: "workflow/rules/statistics.smk"
+include: "workflow/rules/analyses.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/calibration.smk"
 include: "workflow/rules/figures.smk"
@@ -32,6 +37,8 @@ include: "workflow/rules/report.smk"
 rule all_figures:
     input:
         expand("results/figures/{name}.{kind}", name=FIGURES, kind=["svg", "png", "pdf", "json"]),
+    message:
+        "all figures are up to date"
 
 
 rule all:
@@ -39,6 +46,8 @@ rule all:
     input:
         "reports/index.html",
         rules.all_figures.input,
+    message:
+        "everything is up to date"
 
 
 onsuccess:

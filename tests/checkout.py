@@ -38,8 +38,8 @@ def run(folder: Path, *words: str | Path, **extra: str) -> subprocess.CompletedP
     )
 
 
-def succeed(folder: Path, *words: str | Path) -> str:
-    done = run(folder, *words)
+def succeed(folder: Path, *words: str | Path, **extra: str) -> str:
+    done = run(folder, *words, **extra)
     assert done.returncode == 0, f"{' '.join(map(str, words))}\n{done.stdout[-5000:]}"
     return done.stdout
 
@@ -74,6 +74,7 @@ def edit(folder: Path, key: str, value: object) -> None:
 
 def write_checkout(folder: Path) -> None:
     """A checkout whose steps take no time (tests/quick_steps.py) and whose matrix is small."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name in CHECKOUT:
         source = ROOT / name
         if source.is_dir():

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import sys
@@ -26,7 +27,7 @@ from habits import sources
 from habits.cli import PRESETS
 from habits.params import Params
 
-AFTER_RL = {"rl", "rollouts", "behaviors", "statistics", "claims", "figures", "report"}
+AFTER_RL = {"rl", "rollouts", "behaviors", "statistics", "analyses", "claims", "figures", "report"}
 AFTER_ROLLOUTS = AFTER_RL - {"rl", "rollouts"}
 ROLLOUTS = "results/rollouts/plain/none/ppo/seed1.parquet"
 
@@ -70,7 +71,8 @@ def test_a_phase_runs_its_rules_and_those_before(name: str, tmp_path: Path) -> N
     names = list(phases())
     rules = {rule for before in names[: names.index(name) + 1] for rule in rules_of(phases()[before])}
     options = phases()[name]["cmd"].removeprefix("snakemake --cores all").split()
-    plan = planned(ROOT, *options, "--configfile", PRESETS / "smoke.yaml", "--directory", tmp_path)
+    smoke = ("--configfile", PRESETS / "smoke.yaml", "--directory", tmp_path)
+    plan = planned(ROOT, *options, *smoke, "--config", "teacher=claude", "judge=gpt-4o-mini")
     assert set(plan) == rules, f"cmd of phase {name} in dvc.yaml"
 
 
@@ -156,6 +158,20 @@ def test_a_fresh_clone_that_pulled_has_nothing_to_do(untouched: Path) -> None:
     assert "up to date" in succeed(untouched, "dvc", "repro")
 
 
+def test_benchmarks_of_an_earlier_run_make_nothing_old(untouched: Path) -> None:
+    """An experiment that was applied is newer than what the workspace's own last run left in logs/."""
+    manifest = json.loads((untouched / "reports/MANIFEST.json").read_text())
+    try:
+        for log in {log for entry in manifest.values() for log in entry["record"]["log"]}:
+            benchmark = (untouched / log).with_suffix(".tsv")
+            benchmark.parent.mkdir(parents=True, exist_ok=True)
+            benchmark.touch()
+            os.utime(benchmark, (1, 1))
+        assert_nothing_to_do(untouched)
+    finally:
+        shutil.rmtree(untouched / "logs")
+
+
 def test_a_deleted_figure_is_drawn_again_alone(pulled: Path) -> None:
     (pulled / "results/figures/plain_vs_searching.svg").unlink()
     assert planned(pulled) == {"figures": 1, "report": 1}
@@ -191,7 +207,7 @@ def test_an_accepted_change_reruns_exactly_its_descendants(pulled: Path) -> None
 
 
 def test_small_tables_are_enough_to_draw_every_figure(original: Path, tmp_path: Path) -> None:
-    sparse = clone(original, tmp_path / "sparse", "results/statistics")
+    sparse = clone(original, tmp_path / "sparse", "results/statistics", "results/analyses")
     assert not (sparse / "results/rl").exists()
     plan = planned(sparse, "all_figures")
     assert set(plan) == {"figures"}

@@ -1,5 +1,7 @@
 """The workflow: clean by Snakemake's own checks, and run from end to end at tiny sizes."""
 
+import html
+import json
 import os
 import re
 import shutil
@@ -7,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +20,7 @@ from habits import jobs, sources, workdir
 from habits.cli import PRESETS
 from habits.figures import available_figures
 from habits.params import Params, load
+from habits.priming.sets import demonstrations_for
 
 ROOT = Path(__file__).parents[1]
 SMOKE = PRESETS / "smoke.yaml"
@@ -58,11 +62,17 @@ def planned(*options: str | Path, checkout: Path = ROOT) -> dict[str, int]:
     return {rule: int(count) for rule, count in counts.items() if rule not in {"total", "all"}}
 
 
-AFTER_RL = {"rl", "rollouts", "behaviors", "statistics", "claims", "figures", "report"}
 AFTER_STATISTICS = {"statistics", "claims", "figures", "report"}
+AFTER_RL = AFTER_STATISTICS | {"rl", "rollouts", "behaviors", "analyses"}
 
 
 # Checks of the workflow's text
+
+
+def analysis_folders() -> list[str]:
+    """The folders of figures and tables: what the analysis phase of dvc.yaml writes."""
+    phase = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]["analysis"]
+    return [next(iter(out)) for out in phase["outs"]]
 
 
 def test_lint_is_clean() -> None:
@@ -79,15 +89,26 @@ def test_a_plan_has_a_job_for_everything_in_the_matrix(preset: str, tmp_path: Pa
         "problems": 1,
         "base_model": len({run.model for run in params.runs}),
         "priming": len({(priming, seed) for _, priming, seed in primed}),
+        "quality": 1,
         "sft": len(primed),
         "rl": runs,
         "rollouts": runs,
         "behaviors": runs,
         "statistics": 1,
+        "analyses": 1,
         "claims": 1,
         "figures": len(available_figures(params)),
         "report": 1,
     }
+
+
+def test_an_llm_teacher_is_asked_once_a_set_whatever_the_seeds(tmp_path: Path) -> None:
+    params = load(PRESETS / "laptop.yaml")
+    sets = {demonstrations_for(run.priming) for run in params.runs if run.priming != "none"}
+    options = ("--configfile", PRESETS / "laptop.yaml", "--directory", tmp_path)
+    plan = planned(*options, "--config", "teacher=claude")
+    assert plan.pop("teaching") == len(sets) == 7
+    assert plan == planned(*options)
 
 
 def test_gpu_jobs_ask_for_what_the_preset_says(tmp_path: Path) -> None:
@@ -100,9 +121,29 @@ def test_gpu_jobs_ask_for_what_the_preset_says(tmp_path: Path) -> None:
     }
 
 
+def test_a_judge_is_asked_about_every_run_and_only_if_there_is_one(tmp_path: Path) -> None:
+    params = load(PRESETS / "laptop.yaml")
+    options = ("--configfile", PRESETS / "laptop.yaml", "--directory", tmp_path)
+    plan = planned(*options, "--config", "judge=gpt-4o-mini")
+    assert plan.pop("judging") == len(params.runs) and plan.pop("calibration") == 1
+    without = planned(*options)
+    assert plan == without | {"figures": without["figures"] + 2}
+
+
 def test_the_graph_is_printed(tmp_path: Path) -> None:
     run = snakemake("--dag", "--directory", tmp_path)
     assert run.returncode == 0 and "digraph snakemake_dag" in run.stdout, run.stdout
+
+
+def test_the_workflow_catalog_finds_what_it_looks_for(tmp_path: Path) -> None:
+    """Its settings, its page of words, and a main file that makes the same plan."""
+    usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
+    assert set(usage) == {"mandatory-flags", "software-stack-deployment", "report"}
+    assert set(usage["mandatory-flags"]) == {"desc", "flags"} and usage["report"] is True
+    assert set(usage["software-stack-deployment"]) == {"conda", "apptainer", "apptainer+conda"}
+    assert (ROOT / "config/README.md").exists()
+    options = ("--configfile", SMOKE, "--directory", tmp_path)
+    assert planned("--snakefile", ROOT / "workflow/Snakefile", *options) == planned(*options)
 
 
 def test_an_unknown_key_stops_the_workflow_with_the_choices(tmp_path: Path) -> None:
@@ -126,12 +167,19 @@ def test_rules_keep_one_form() -> None:
         order = ["input", "output", "log", "benchmark", "priority", "localrule", "conda"]
         order += ["threads", "resources", "params", "message", "shell"]
         assert {"log", "benchmark", "message"} <= set(keys)
+        log, benchmark = re.search(r"log:\s+(.+)\.log\",\s+benchmark:\s+(.+)\.tsv\"", text).groups()
+        assert log == benchmark, "habits.manifests takes the benchmark to lie beside the log"
         assert sorted(keys, key=order.index) == keys, path
 
 
-CODE = {"base_model": ["models.base_model", "models.pretrained"]}  # chosen by the model's kind
+CODE = {  # which of them is decided by the settings
+    "base_model": ["models.base_model", "models.pretrained"],
+    "sft": ["training.sft", "training.verl.sft"],
+    "rl": ["training.rl", "training.verl.rl"],
+}
 DECLARES = {
     "model_settings": {"models", "priming", "countdown", "runtime"},
+    "instructions": {"models", "priming", "teaching", "countdown"},
     "rl_settings": {"rl"},
     "rollout_settings": {"rollouts"},
     "TEMPLATES": {"models"},
@@ -156,6 +204,15 @@ def test_a_rule_declares_all_settings_that_its_code_reads(rule: str) -> None:
     read = {name for source in code for name in re.findall(r"\bparams\.(\w+)", source)}
     read = {"matrix" if name == "runs" else name for name in read} & set(Params.model_fields)
     assert read <= declared
+
+
+@pytest.mark.parametrize("folder", analysis_folders())
+def test_every_figure_and_table_is_marked_for_snakemakes_own_report(folder: str) -> None:
+    text = (ROOT / f"workflow/rules/{Path(folder).name}.smk").read_text()
+    (marked,) = re.findall(r"report\((.+?)\n        \)", text, flags=re.DOTALL)
+    assert f'"{folder}' in marked and "category=" in marked and "labels=" in marked
+    (caption,) = re.findall(r'caption="\.\./(report/\w+\.rst)"', marked)
+    assert (ROOT / "workflow" / caption).read_text().strip()
 
 
 # Locks
@@ -237,15 +294,38 @@ def test_a_second_run_has_nothing_to_do(finished: Path) -> None:
     assert time.monotonic() - started < 30
 
 
+def test_snakemakes_own_report_shows_every_figure_and_table(finished: Path, tmp_path: Path) -> None:
+    """And needs no network: the scripts of its page come with the package."""
+    zipped = tmp_path / "report.zip"
+    run = snakemake("--configfile", SMOKE, "--directory", finished, "--report", zipped)
+    assert run.returncode == 0 and "download" not in run.stdout, run.stdout
+    with zipfile.ZipFile(zipped) as archive:
+        page = archive.read("report/report.html").decode()
+        held = {Path(name).name for name in archive.namelist()}
+    start = re.search(r'results = (?={"results/)', page).end()
+    shown, _ = json.JSONDecoder().raw_decode(page, start)
+    tables = {path.name for path in (finished / "results/statistics").glob("*.parquet")}
+    figures = {f"{name}.svg" for name in available_figures(load(SMOKE))}
+    assert tables and figures and tables | figures | {"claims.json"} <= held
+    assert all(entry["caption"] and entry["labels"] for entry in shown.values())
+    for path, entry in shown.items():
+        if path.endswith(".svg"):
+            words = json.loads((finished / path).with_suffix(".json").read_text())
+            assert entry["labels"] == {"figure": words["title"]}
+            said = html.unescape(re.sub("<[^>]+>", "", entry["caption"]))
+            assert said.split() == words["caption"].split(), "all of it, without errors of markup"
+
+
 @pytest.mark.parametrize(
     ("change", "rules"),
     [
         ("rl={learning_rate: 0.0003}", AFTER_RL),
         ("reward={well_formed: 0.2}", AFTER_RL),
         ("sft={epochs: 1}", AFTER_RL | {"sft"}),
-        ("priming={traces: 80}", AFTER_RL | {"base_model", "priming", "sft"}),
+        ("priming={traces: 80}", AFTER_RL | {"base_model", "priming", "quality", "sft"}),
+        ("teaching={temperature: 0.7}", {"report"}),
         ("rollouts={problems: 8}", AFTER_RL - {"rl"}),
-        ("statistics={bootstrap: 100}", AFTER_STATISTICS),
+        ("statistics={bootstrap: 100}", AFTER_STATISTICS | {"analyses"}),
         ("preset=renamed", {"report"}),
     ],
 )
@@ -273,6 +353,7 @@ def test_a_setting_of_one_model_or_run_touches_no_other(finished: Path, tmp_path
     [
         ("training/rl.py", AFTER_RL),
         ("analysis/statistics.py", AFTER_STATISTICS),
+        ("analysis/aha_words.py", {"analyses", "figures", "report"}),
         ("report/templates/base.html", {"report"}),
         ("progress.py", set()),
     ],

@@ -91,6 +91,7 @@ def write_synthetic_results(params: Params, results: Path) -> None:
         counts = rollouts.pop("counts")
         write_parquet(rollouts, results / "rollouts" / f"{run.path}.parquet")
         write_parquet(_behaviors(rollouts, counts), results / "behaviors" / f"{run.path}.parquet")
+        write_parquet(rollouts.assign(split="train"), results / "rl" / run.path / "rollouts.parquet")
         metrics = _metrics(run, params.rl_settings(line), rng)
         write_parquet(metrics, results / "rl" / run.path / "metrics.parquet")
 
@@ -120,6 +121,9 @@ def _rollouts(
                 "rollout_id": [f"{run.path}-{step}-{i}" for i in range(n)],
                 **run.model_dump(),
                 "rl_step": step,
+                "split": "test",
+                "seed": run.seed,
+                "prompt": "nums 3 4 5 target 23 <think>",
                 "problem_id": np.repeat([f"problem-{i}" for i in range(len(difficulty))], samples),
                 "sample_id": np.tile(np.arange(samples), len(difficulty)),
                 "numbers": [[3, 7, 14]] * n,

@@ -26,7 +26,8 @@ from habits.behaviors.equations import equations, normalized
 from habits.behaviors.oracle import count_behaviors_in
 from habits.params import Params
 from habits.priming.language import BEHAVIORS, Trace
-from habits.priming.priming import SETS, Writer
+from habits.priming.priming import Writer
+from habits.priming.sets import SETS
 from habits.tasks.countdown import Problem, solutions
 
 LABELLED = Path(__file__).parents[1] / "data" / "oracle_labelled.jsonl"

@@ -12,16 +12,18 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
 from synthetic_judge import write_judging  # noqa: E402
 from synthetic_results import Analysed, analyse  # noqa: E402
 
+from habits.analysis.analyses import write_analyses  # noqa: E402
 from habits.analysis.calibration import write_calibration  # noqa: E402
 from habits.figures import FIGURES, draw_figure  # noqa: E402
 
 
 @pytest.fixture(scope="session")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Analysed:
-    """Every condition of the laptop preset, judged and calibrated."""
+    """Every condition of the laptop preset, analysed, judged and calibrated."""
     run = analyse(tmp_path_factory.mktemp("figures_results"), judge="gpt-4o-mini")
     write_judging(run.params, run.results)
     write_calibration(run.params, run.results, run.results / "calibration")
+    write_analyses(run.params, run.results, run.results / "analyses")
     return run
 
 

@@ -13,7 +13,7 @@ from habits.params import Llm
 
 CANARY = "sk-canary-5f1e83b0a9d24c77"  # A key that must never be seen outside the server.
 VENDORS = ("claude", "gpt")
-QUICK = Waits(first=0.01, longest=0.1, cooldown=0.1, patience=20.0, poll=0.02, lost_batch=0.3)
+QUICK = Waits(first=0.01, longest=0.1, cooldown=0.1, patience=20.0, stubborn=0.5, poll=0.02, lost_batch=0.3)
 SYSTEM = "You solve puzzles. " * 20
 
 

@@ -50,9 +50,13 @@ class BatchFaults:
 
 def some(share: float, fault: Fault, seed: int = 0) -> Callable[[int, str], Fault | None]:
     """A fault for a random share of requests."""
-    return lambda number, path: fault if random.Random(f"{seed} {number}").random() < share else None
+    return lambda number, path: fault if _draw(seed, number) < share and path != "look" else None
 
 
 def first(count: int, fault: Fault) -> Callable[[int, str], Fault | None]:
     """A fault for the first requests."""
-    return lambda number, path: fault if number <= count else None
+    return lambda number, path: fault if number <= count and path != "look" else None
+
+
+def _draw(seed: int, number: int) -> float:
+    return random.Random(f"{seed} {number}").random()

@@ -78,7 +78,7 @@ class VendorServer:
 
     def __init__(
         self,
-        answer: Callable[[Asked], Said | str] = echo,
+        answer: Callable[[Asked], Said | Fault | str] = echo,
         *,
         fault: Callable[[int, str], Fault | None] = lambda number, path: None,
         batch_faults: BatchFaults | None = None,
@@ -165,13 +165,14 @@ class VendorServer:
         fault = self.fault(self.asked, request.path)
         if (refusal := self._refusal(request, api, body, fault)) is not None:
             return refusal
+        said = self.answer(asked_of(api, body))
+        if isinstance(said, Fault):
+            return error(api, said.status, said.message)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
-        try:
-            await asyncio.sleep(self.latency)
-            content = json.dumps(self._work(api, body, batch=None)).encode()
-        finally:
-            self.at_once -= 1
+        await asyncio.sleep(self.latency)
+        self.at_once -= 1
+        content = json.dumps(self._work(api, body, said, batch=None)).encode()
         if fault is None:
             return web.Response(body=content, content_type="application/json")
         return await self._spoil(request, content, fault)
@@ -222,10 +223,9 @@ class VendorServer:
             (request.transport.abort if fault.kind == "reset" else request.transport.close)()
         return response
 
-    def _work(self, api: str, body: Body, batch: str | None) -> Body:
-        """Answer a request and put it on the bill."""
+    def _work(self, api: str, body: Body, said: Said | str, batch: str | None) -> Body:
+        """Put an answer on the bill and into the form of its API."""
         asked = asked_of(api, body)
-        said = self.answer(asked)
         said = said if isinstance(said, Said) else Said(said)
         usage = self._usage(asked, said)
         p = self.prices
@@ -284,6 +284,7 @@ class VendorServer:
         fault = self.fault(self.creations, request.path)
         if (refusal := self._refusal(request, api, {}, fault)) is not None:
             return refusal
+        await asyncio.sleep(self.latency)
         now, number = time.time(), len(self.batches)
         batch = ServerBatch(
             id=f"{'msgbatch' if api == 'anthropic' else 'batch'}_{number:04d}",
@@ -303,16 +304,21 @@ class VendorServer:
             batch.counts["errored"] = len(requests)
         if self.creations <= self.batch_faults.lost_creations and request.transport is not None:
             request.transport.abort()
+        await asyncio.sleep(self.latency)
         return web.json_response(self._state(batch))
 
     def _process(self, batch: ServerBatch, requests: list[tuple[str, Body]], number: int) -> None:
         faults = self.batch_faults if number < self.batch_faults.batches else BatchFaults()
         for name, body in requests:
             dice = random.Random(f"{name} {number}")
+            said = self.answer(asked_of(batch.api, body))
             kinds = {"expired": faults.expired, "errored": faults.errored, "rejected": faults.rejected}
-            kind = _draw(dice, kinds) or "succeeded"
+            kind, reply = _draw(dice, kinds) or "succeeded", {}
+            if isinstance(said, Fault):
+                kind = "errored"
+            elif kind == "succeeded":
+                reply = self._work(batch.api, body, said, batch.id)
             batch.counts["errored" if kind == "rejected" else kind] += 1
-            reply = self._work(batch.api, body, batch.id) if kind == "succeeded" else {}
             one = line(batch.api, name, kind, reply)
             wrong = {"missing": faults.missing, "duplicate": faults.duplicate, "garbled": faults.garbled}
             shown = {"missing": [], "duplicate": [one, one], "garbled": [{"garbled": 1}]}
@@ -339,6 +345,9 @@ class VendorServer:
 
     async def _look(self, request: web.Request) -> web.Response:
         self.calls["look"] += 1
+        fault = self.fault(self.calls["look"], "look")
+        if fault is not None:
+            return error(api_of(request), fault.status, fault.message, fault.headers)
         batch = self.batches.get(request.match_info["id"])
         if batch is None:
             return error(api_of(request), 404, "no such batch")

@@ -14,7 +14,7 @@ LAPTOP = Path(__file__).parents[2] / "workflow" / "presets" / "laptop.yaml"
 
 @pytest.fixture(scope="session")
 def params() -> Params:
-    raw = load(LAPTOP).model_dump()
+    raw = load(LAPTOP).model_dump(mode="json")
     raw["countdown"] |= {"train": 300, "validation": 40, "test": 40}
     raw["rollouts"] |= {"problems": 40}
     raw["priming"] |= {"traces": 120, "max_trace_tokens": 72, "min_search_tokens": 12}

@@ -10,23 +10,16 @@ from habits.artifacts import ArtifactError
 from habits.params import Params, ParamsError
 from habits.priming.controls import ControlError, count_tokens
 from habits.priming.language import BEHAVIORS
-from habits.priming.priming import (
-    NEGATIVE,
-    PARENTS,
-    RIGHT_BY_CONSTRUCTION,
-    SCHEMA,
-    SETS,
-    PrimingError,
-    make_traces,
-    quality,
-    write_priming,
-)
+from habits.priming.priming import PrimingError, make_traces, write_priming
 from habits.priming.priming import _check as check_set
+from habits.priming.sets import EMPTY, NEGATIVE, PARENTS, SETS
 from habits.priming.teacher import RECIPES
+from habits.priming.traces import SCHEMA, quality
 from habits.tasks.countdown import Problem, grade
 from habits.tasks.countdown.table import read_problems
 
 Frames = dict[str, pd.DataFrame]
+RIGHT_BY_CONSTRUCTION = ("negative_control", *EMPTY)
 
 
 @pytest.fixture(scope="session")
@@ -137,7 +130,7 @@ def test_empty_thoughts_are_empty(frames: Frames) -> None:
 def test_written_twice_the_bytes_are_the_same(params: Params, problems_folder: Path, tmp_path: Path) -> None:
     files = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
     for file in files:
-        write_priming(params, "negative_only", 9, problems_folder, file)
+        write_priming(params, "negative_only", 9, problems_folder, tmp_path, file)
     assert files[0].read_bytes() == files[1].read_bytes()
     assert (tmp_path / "a.parquet.provenance.json").exists()
 
@@ -147,7 +140,7 @@ def test_parquet_has_the_schema_also_where_lists_are_empty(
     params: Params, problems_folder: Path, tmp_path: Path, name: str
 ) -> None:
     out = tmp_path / f"{name}.parquet"
-    write_priming(params, name, 2, problems_folder, out)
+    write_priming(params, name, 2, problems_folder, tmp_path, out)
     assert pq.read_schema(out).equals(SCHEMA)
     frame = pd.read_parquet(out)
     assert quality(frame).n == params.priming.traces
@@ -181,9 +174,9 @@ def test_quality_summarizes(frames: Frames) -> None:
 
 def test_errors_say_what_to_do(params: Params, problems: list[Problem], tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match="choose one of: all_strategies"):
-        make_traces(params, "none", 1, problems)
+        write_priming(params, "none", 1, tmp_path, tmp_path, tmp_path / "out.parquet")
     with pytest.raises(ArtifactError, match="train.parquet does not exist"):
-        write_priming(params, "empty_cot", 1, tmp_path, tmp_path / "out.parquet")
+        write_priming(params, "empty_cot", 1, tmp_path, tmp_path, tmp_path / "out.parquet")
     with pytest.raises(ParamsError, match="give every model the same prompt_template"):
         make_traces(with_templates(params, "short", "paper_base"), "empty_cot", 1, problems)
     with pytest.raises(ParamsError, match="prompt_template is 'other'; choose one of: paper_base, short"):
@@ -200,4 +193,4 @@ def test_a_mixed_in_verdict_is_refused(frames: Frames) -> None:
     frame = frames["negative_only"].copy()
     frame.loc[3, "verdict"] = "unparsable"
     with pytest.raises(PrimingError, match="1 traces of negative_only .*unparsable"):
-        check_set("negative_only", frame)
+        check_set("symbolic", "negative_only", frame)

@@ -13,11 +13,13 @@ import pyarrow.parquet as pq
 import yaml
 from safetensors.numpy import save_file
 
+from habits.analysis.analyses import write_analyses
 from habits.analysis.calibration import write_calibration
 from habits.analysis.claims import Claim, ClaimResult, ClaimsReport, Contrast, PublishedContrast, Side
 from habits.artifacts import replacing, stamp, write_parquet, write_text
 from habits.behaviors.behaviors import CARRIED
 from habits.behaviors.judging import JUDGED_SCHEMA, rater_of, sample_of
+from habits.behaviors.quality import write_quality
 from habits.figures import available_figures
 from habits.llm.requests import Reply, Request, Usage
 from habits.llm.store import Record, ReplyStore
@@ -77,8 +79,10 @@ def finish(params: Params, root: Path) -> tuple[Path, Path]:
     for run in (run for run in params.runs if run.priming != "none"):
         stamped_folder(results / "sft" / run.model / run.priming / f"seed{run.seed}")
     stamped_folder(results / "statistics")
+    write_analyses(params, results, results / "analyses")
     for priming, seed in {(r.priming, r.seed) for r in params.runs if r.priming != "none"}:
         _priming(data / "priming" / priming / f"seed{seed}.parquet", params.priming.traces, priming)
+    write_quality(params, data / "priming", data / "teaching", results / "quality" / "quality.parquet")
     _problems(params, data / "problems" / "countdown")
     _figures(params, results / "figures")
     if params.judge != "none":
@@ -185,7 +189,7 @@ def _run(params: Params, results: Path, run: RunId, steps: int, samples: int) ->
     folder = results / "rl" / run.path
     write_parquet(_metrics(steps, rng), folder / "metrics.parquet")
     write_parquet(pd.DataFrame({"step": range(1, steps + 1), "seconds": 4.5}), folder / "timing.parquet")
-    write_parquet(frame[frame["rl_step"] > 0], folder / "rollouts.parquet")
+    write_parquet(frame[frame["rl_step"] > 0].assign(split="train"), folder / "rollouts.parquet")
     stamp(folder, settings={}, parents=[], seed=run.seed)
 
 
@@ -207,6 +211,7 @@ def _rollout(
         "problem_id": "-".join(map(str, sorted(numbers))) + f"={20 + problem}",
         "numbers": numbers,
         "target": 20 + problem,
+        "split": "test",
         "sample_id": sample,
         "prompt": f"nums {numbers[0]} 3 7 target {20 + problem} <think>",
         "response": response,

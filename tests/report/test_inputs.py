@@ -157,12 +157,18 @@ def test_priming_quality(site):
     (shown,) = priming_sets(site.inputs)
     assert (shown.n, shown.seeds, shown.teachers) == (40, [11, 12], ["symbolic"])
     assert shown.shares == {"correct": 0.8, "wrong_value": 0.2}
-    assert shown.planted == {
+    assert {name: behavior.planted for name, behavior in shown.behaviors.items()} == {
         "verification": 1.5,
         "backtracking": 0.75,
         "subgoal_setting": 0.75,
         "backward_chaining": 0.75,
     }
+    assert [name for name, behavior in shown.behaviors.items() if behavior.asked] == [
+        "verification",
+        "backtracking",
+    ]
+    assert shown.behaviors["verification"].found == 1.5
+    assert shown.replies is None
     lengths = [trace.n_tokens for trace in shown.examples]
     assert len(lengths) == 3 and lengths == sorted(lengths)
 
@@ -181,6 +187,7 @@ def test_time_of_rules_counts_each_job_once(site):
         "problems": 1,
         "base_model": 2,
         "priming": 2,
+        "quality": 1,
         "sft": 2,
         "rl": 6,
         "rollouts": 6,

@@ -8,6 +8,8 @@ out of the artifact itself, so the same inputs give the same bytes.
 from __future__ import annotations
 
 import contextlib
+import errno
+import glob
 import hashlib
 import json
 import os
@@ -20,13 +22,16 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psutil
 
 PACKAGE = Path(__file__).parent
+ROOTS = ("data", "results", "reports")
 STARTED = time.time()
 MANIFEST = "MANIFEST.json"
 TIMESTAMP = ".snakemake_timestamp"
-# What says when or by whom something was made is not its content.
-NOT_CONTENT = (MANIFEST, TIMESTAMP, "provenance.json", ".part")
+# What says when or by whom something was made is not its content, nor is what a killed process left.
+NOT_CONTENT = (MANIFEST, TIMESTAMP, "provenance.json", ".part", ".tmp")
+FULL = 2**20  # Bytes: a disk with less left counts as full.
 
 
 class ArtifactError(RuntimeError):
@@ -35,19 +40,58 @@ class ArtifactError(RuntimeError):
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary sibling of ``path`` that takes its place only if the block ends without an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """A temporary sibling of ``path`` that takes its place only if the block ends without an error.
+
+    Raises:
+        ArtifactError: the disk is full.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path)
         yield temporary
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         os.replace(temporary, path)
+    except Exception as error:
+        if _disk_is_full(path, error):
+            raise ArtifactError(_full_disk(path, error)) from error
+        raise
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
+        _remove(temporary)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what a killed process left of its attempt to write ``path``."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        pid = left.suffixes[-2][1:]
+        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+            _remove(left)
+
+
+def _disk_is_full(path: Path, error: Exception) -> bool:
+    """Whether ``error`` comes from a full disk: libraries have errors of their own for it, so look there."""
+    if type(error).__module__.startswith("habits."):
+        return False
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return path.parent.exists() and shutil.disk_usage(path.parent).free < FULL
+
+
+def _full_disk(path: Path, error: Exception) -> str:
+    disk = next(folder for folder in path.resolve().parents if os.path.ismount(folder))
+    free = shutil.disk_usage(disk).free / 1e6
+    return (
+        f"{path}: the disk at {disk} is full ({free:.1f} MB free): {error}\n"
+        "Free some space there and run again: nothing half-written is left, and finished steps stay."
+    )
 
 
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:

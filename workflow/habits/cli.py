@@ -19,9 +19,11 @@ from cyclopts import App, Parameter
 from habits import jobs
 from habits.cluster_params import PretrainedModel
 from habits.params import Params, ParamsError, load, schema_text
+from habits.params import validate as validate_settings
 
 PACKAGE = Path(__file__).parent
 PRESETS = PACKAGE.parent / "presets"
+PROBLEMS = Path("data/problems/countdown")
 SCHEMA = PACKAGE.parent / "schemas" / "params.schema.json"
 
 app = App(
@@ -85,46 +87,105 @@ def base_model(*, model: str, problems: File, out: File, common: Common = COMMON
 
 
 @app.command
-def priming(*, priming: str, seed: int, problems: File, out: File, common: Common = COMMON) -> None:
-    """Write the traces of a priming set or control."""
+def teaching(
+    *, name: Annotated[str, Parameter(name="--set")], problems: File, out: File, common: Common = COMMON
+) -> None:
+    """Ask an LLM teacher for the demonstrations of a set. Spends money: `habits plan` says how much.
+
+    Args:
+        name: a behavior set, negative_control or negative_only.
+    """
+    with step(common) as params:
+        from habits.priming.teaching import write_teaching
+
+        write_teaching(params, name, problems, out)
+
+
+@app.command
+def priming(
+    *, priming: str, seed: int, problems: File, teaching: File, out: File, common: Common = COMMON
+) -> None:
+    """Write the traces of a priming set or control.
+
+    Args:
+        teaching: folder with the demonstrations of an LLM teacher; the symbolic one needs none.
+    """
     with step(common) as params:
         from habits.priming.priming import write_priming
 
-        write_priming(params, priming, seed, problems, out)
+        write_priming(params, priming, seed, problems, teaching, out)
+
+
+@app.command
+def quality(*, priming: File, teaching: File, out: File, common: Common = COMMON) -> None:
+    """Sum up every priming set: verdicts, lengths, behaviors asked for and found."""
+    with step(common) as params:
+        from habits.behaviors.quality import write_quality
+
+        write_quality(params, priming, teaching, out)
 
 
 @app.command
 def sft(
-    *, model: str, priming: str, seed: int, base: File, traces: File, out: File, common: Common = COMMON
+    *,
+    model: str,
+    priming: str,
+    seed: int,
+    base: File,
+    traces: File,
+    out: File,
+    gpus: int = 0,
+    common: Common = COMMON,
 ) -> None:
-    """Fine-tune a base model on a priming set."""
-    with step(common) as params:
-        from habits.training.sft import run_sft
+    """Fine-tune a base model on a priming set.
 
-        run_sft(params, model, priming, seed, base, traces, out)
+    Args:
+        gpus: GPUs that the verl backend trains on.
+    """
+    with step(common) as params:
+        if params.training.backend == "verl":
+            from habits.training.verl.sft import run_sft as run_verl_sft
+
+            run_verl_sft(params, model, priming, seed, base, traces, out, gpus)
+        else:
+            from habits.training.sft import run_sft
+
+            run_sft(params, model, priming, seed, base, traces, out)
 
 
 @app.command
-def rl(*, run: str, start: File, problems: File, out: File, common: Common = COMMON) -> None:
+def rl(*, run: str, start: File, problems: File, out: File, gpus: int = 0, common: Common = COMMON) -> None:
     """Train one run of the matrix with RL; goes on from its last checkpoint if it was interrupted.
 
     Args:
         run: model/priming/algorithm/seedN, as in the matrix.
         start: checkpoint folder that RL starts from.
+        gpus: GPUs that the verl backend trains on.
     """
     with step(common) as params:
-        from habits.training.rl import run_rl
+        if params.training.backend == "verl":
+            from habits.training.verl.rl import run_rl as run_verl_rl
 
-        run_rl(params, run, start, problems, out)
+            run_verl_rl(params, run, start, problems, out, gpus)
+        else:
+            from habits.training.rl import run_rl
+
+            run_rl(params, run, start, problems, out)
 
 
 @app.command
-def rollouts(*, run: str, rl: File, problems: File, out: File, common: Common = COMMON) -> None:
-    """Sample evaluation rollouts from every checkpoint of a run."""
+def rollouts(
+    *, run: str, rl: File, problems: File, out: File, gpus: int = 0, common: Common = COMMON
+) -> None:
+    """Sample evaluation rollouts from every checkpoint of a run.
+
+    Args:
+        gpus: over which vLLM spreads the model.
+    """
     with step(common) as params:
         from habits.rollouts.rollouts import sample_rollouts
 
-        sample_rollouts(params, run, rl, problems, out)
+        sample_rollouts(params, run, rl, problems, out, gpus)
 
 
 @app.command
@@ -177,12 +238,45 @@ def figures(*, name: str, tables: File, out: File, common: Common = COMMON) -> N
     """Draw one figure as SVG, PNG and PDF.
 
     Args:
-        tables: the folder of its tables: results/statistics, or results/calibration for those about a judge.
+        tables: the folder of its tables: results/statistics, or another one that the figure names.
     """
     with step(common) as params:
         from habits.figures import draw_figure
 
         draw_figure(params, name, tables, out)
+
+
+@app.command
+def analyses(*, results: File, out: File, common: Common = COMMON) -> None:
+    """Response length, language mixing and words of reconsideration in the rollouts of all runs."""
+    with step(common) as params:
+        from habits.analysis.analyses import write_analyses
+
+        write_analyses(params, results, out)
+
+
+@app.command
+def analyze(
+    file: Path,
+    /,
+    *,
+    out: File,
+    tokenizer: str | None = None,
+    confidence: float = 0.95,
+    log: Path | None = None,
+) -> None:
+    """The same analyses of a file that you bring; writes tables, figures and a page to read.
+
+    Args:
+        file: rollouts as parquet, or a log of DeepEnlighten's training (plain or raw from Ray).
+        tokenizer: folder or hub name of the tokenizer that counts response tokens; default: the file's own
+            n_tokens, or words where it has none.
+        confidence: of all intervals.
+    """
+    with jobs.reported(log):
+        from habits.report.analyze import write_analysis
+
+        write_analysis(file, out, tokenizer, confidence)
 
 
 @app.command
@@ -192,6 +286,45 @@ def report(*, results: File, data: File, out: File, common: Common = COMMON) -> 
         from habits.report.report import write_report
 
         write_report(params, results, data, out)
+
+
+@app.command
+def plan(
+    *,
+    teacher: str | None = None,
+    judge: str | None = None,
+    problems: Path = PROBLEMS,
+    results: Path = Path("results"),
+    json: bool = False,
+    common: Common = COMMON,
+) -> None:
+    """Say what language models will be asked in this run, and what it costs, before anything is asked.
+
+    Args:
+        teacher: another one than in params.yaml, as with `snakemake --config teacher=...`.
+        judge: the same.
+        problems: the problems folder; they are drawn for the occasion where it is not there yet.
+        results: the results folder; rollouts that are there already are counted exactly.
+        json: JSON instead of a table.
+    """
+    with step(common) as loaded:
+        from datetime import date
+
+        from habits.behaviors.planning import judging_errands
+        from habits.llm.plan import plan_errands
+        from habits.llm.store import ReplyStore
+        from habits.priming.planning import teaching_errands
+        from habits.tasks.countdown.sampling import sample
+        from habits.tasks.countdown.table import read_problems
+
+        raters = {key: name for key, name in (("teacher", teacher), ("judge", judge)) if name}
+        params = validate_settings({**loaded.model_dump(mode="json"), **raters}, "--teacher, --judge")
+        source = problems / "train.parquet"
+        train = read_problems(source) if source.exists() else sample(params.countdown)["train"]
+        errands = [*teaching_errands(params, train), *judging_errands(params, results, train)]
+        with ReplyStore() as store:
+            bill = plan_errands(params.llm, errands, store, date.today())
+        print(bill.to_json() if json else bill.to_text(), end="")
 
 
 @app.command
@@ -235,12 +368,30 @@ def accept(*files: Path) -> None:
 
 
 @app.command
+def repair() -> None:
+    """Compare all results with what was recorded of them; restore what is broken or gone from DVC.
+
+    What DVC does not have is deleted, with a word how to make it again. Every byte is read.
+    """
+    with jobs.reported(None):
+        from habits import workdir
+        from habits.repair import repair
+
+        with workdir.undisturbed():
+            print(repair())
+
+
+@app.command
 def record() -> None:
     """Let DVC take in the results of a finished run; a run of the whole chain ends with this by itself."""
     with jobs.reported(None):
-        from habits import versions
+        from habits import manifests, restore, versions, workdir
 
-        versions.record()
+        with workdir.undisturbed():
+            restore.tidy()
+            restore.give_back()
+            manifests.export()
+            versions.record()
 
 
 @app.command

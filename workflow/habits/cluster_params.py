@@ -1,16 +1,45 @@
-"""Settings of real models and of the machines they need; `habits.params` puts all sections together."""
+"""Settings of models, trainers and machines; `habits.params` puts all sections together."""
 
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
-from habits.section import Count, Positive, Section, Share
+from habits.section import Count, Positive, Rate, Section, Share, Weight
 
 Backend = Literal["local", "verl"]
 COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+class BaseModelSpec(Section):
+    """A tiny base model trained from scratch (Qwen2 architecture)."""
+
+    prompt_template: Literal["short"] = Field(description="the one whose words the tiny tokenizer knows")
+    hidden_size: Positive
+    layers: Positive
+    heads: Positive
+    kv_heads: Positive
+    mlp_size: Positive
+    max_positions: Positive
+    corpus_worksheets: Share = Field(description="share of documents that are worksheets")
+    corpus_facts: Share = Field(description="share of arithmetic and comparison documents")
+    corpus_search: Share = Field(description="share of the Countdown documents that show search behaviors")
+    corpus_correct: Share = Field(description="share of one-attempt documents with a right answer")
+    steps: Positive
+    batch_tokens: Positive
+    sequence_length: Positive
+    learning_rate: Rate
+    seed: int
+
+    @model_validator(mode="after")
+    def _mix(self) -> BaseModelSpec:
+        if self.corpus_worksheets + self.corpus_facts >= 1:
+            raise ValueError("corpus_worksheets + corpus_facts must leave room for Countdown documents")
+        if self.hidden_size % self.heads or self.heads % self.kv_heads:
+            raise ValueError("hidden_size must divide by heads, and heads by kv_heads")
+        return self
 
 
 class PretrainedModel(Section):
@@ -39,6 +68,34 @@ class PretrainedModel(Section):
         return self
 
 
+def _kind(model: Any) -> str:
+    """Which section a model's entry is: one that names a pretrained model, or the settings of a tiny one."""
+    pretrained = isinstance(model, PretrainedModel) or (isinstance(model, dict) and "pretrained" in model)
+    return "[PretrainedModel]" if pretrained else "[BaseModelSpec]"
+
+
+ModelSpec = Annotated[
+    Annotated[BaseModelSpec, Tag("[BaseModelSpec]")] | Annotated[PretrainedModel, Tag("[PretrainedModel]")],
+    Discriminator(_kind),
+]
+
+
+class Sft(Section):
+    """Supervised fine-tuning on a priming set; loss on response tokens only."""
+
+    optimizer: Literal["adamw", "muon"] = Field(
+        description="muon (weight matrices) learns faster on tiny models; adamw is the paper's"
+    )
+    epochs: Positive
+    batch_size: Positive
+    learning_rate: Rate
+    warmup_steps: Count
+    schedule: Literal["linear", "cosine"] = Field("linear", description="how the rate falls after warm-up")
+    adam_betas: tuple[Share, Share] = (0.9, 0.98)
+    weight_decay: Weight = 0.0
+    grad_clip: Rate
+
+
 class Verl(Section):
     """What the verl backend needs to know beyond `rl` and `sft`; names follow verl's configuration."""
 
@@ -51,16 +108,23 @@ class Verl(Section):
     gpu_memory_utilization: Share = Field(description="share of GPU memory for sampling (vLLM)")
     gradient_checkpointing: bool = Field(description="recompute activations: less memory, a third slower")
     offload: bool = Field(description="weights and optimizer in host memory while they are not needed")
-    lora_rank: Count = Field(
-        description="0: all weights are trained; else adapters of this rank (not the critic)"
-    )
     critic_mini_batches: Positive = Field(description="optimizer steps of the critic per RL step (ppo)")
+
+
+class Guards(Section):
+    """When RL counts as collapsed, and what happens then."""
+
+    on_collapse: Literal["warn", "stop"]
+    min_entropy: Weight = Field(description="nats, mean over a step's tokens; 0: no limit")
+    min_tokens: Weight = Field(description="mean response tokens of a step; 0: no limit")
+    max_repetition: Share = Field(description="share of responses that repeat one character; 1: no limit")
 
 
 class Training(Section):
     """Which trainer runs sft and rl. Inputs and outputs are the same for both."""
 
     backend: Backend = Field(description="local: this process; verl: verl's trainers, on GPUs")
+    guards: Guards
     verl: Verl | None = Field(description="settings of the verl backend; null with local")
 
     @model_validator(mode="after")
@@ -68,6 +132,15 @@ class Training(Section):
         if (self.backend == "verl") != (self.verl is not None):
             raise ValueError("verl must be given exactly when backend is verl")
         return self
+
+
+class Runtime(Section):
+    """Numerics and threads of local training."""
+
+    threads: Positive
+    micro_batch_tokens: Positive = Field(description="padded tokens of one forward and backward pass")
+    dtype: Literal["auto", "float32", "bfloat16"]
+    device: Literal["auto", "cpu", "cuda"]
 
 
 class JobResources(Section):

@@ -5,6 +5,7 @@ Reads and writes ``.snakemake/habits/hashes.json`` in the working directory.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -16,21 +17,26 @@ STORE = Path(".snakemake/habits/hashes.json")
 
 
 class Hashes:
-    """SHA-256 of every file asked for."""
+    """SHA-256 of every file asked for.
 
-    def __init__(self, store: Path = STORE) -> None:
+    Args:
+        store: where hashes are remembered.
+        afresh: believe no remembered hash, but read every file.
+    """
+
+    def __init__(self, store: Path = STORE, *, afresh: bool = False) -> None:
         self.store = store
         self.known: dict[str, tuple[list[int], str]] = {}
-        if store.exists():
-            self.known = json.loads(store.read_text())
+        if store.exists() and not afresh:
+            with contextlib.suppress(ValueError):  # Broken by a crash: then all is read again.
+                self.known = json.loads(store.read_text())
 
     def file(self, path: Path) -> str:
         """SHA-256 of one file."""
         key, signature = str(path), _signature(path)
         hit = self.known.get(key)
         if hit is None or hit[0] != signature:
-            with path.open("rb") as handle:
-                hit = signature, hashlib.file_digest(handle, "sha256").hexdigest()
+            hit = signature, digest(path)
             self.known[key] = hit
         return hit[1]
 
@@ -51,15 +57,21 @@ class Hashes:
             (output / TIMESTAMP).touch()
             os.utime(output / TIMESTAMP, ns=(mtime, mtime))
             return
-        digest = self.file(output)
+        known = self.file(output)
         os.utime(output, ns=(mtime, mtime))
         if output.is_symlink():
             os.utime(output, ns=(mtime, mtime), follow_symlinks=False)
-        self.known[str(output)] = _signature(output), digest
+        self.known[str(output)] = _signature(output), known
 
     def save(self) -> None:
         """Write what is known now for the next process."""
         write_text(json.dumps(self.known), self.store)
+
+
+def digest(path: Path, algorithm: str = "sha256") -> str:
+    """Hash of one file's content, read now."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, algorithm).hexdigest()
 
 
 def combined(files: dict[str, str]) -> str:

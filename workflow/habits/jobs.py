@@ -5,18 +5,20 @@ Reads the environment variable ``HABITS_WORKFLOW_PID`` (set by the workflow), wr
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import gc
 import os
+import signal
 import socket
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, redirect_stderr
+from contextlib import contextmanager, nullcontext, redirect_stderr, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import NoReturn, TextIO
 
 import psutil
 
@@ -34,6 +36,7 @@ OFFLINE = {
     "DVC_NO_ANALYTICS": "1",
     "MPLBACKEND": "agg",
 }
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 NETWORK = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
 GIVEN = frozenset(os.environ)  # what the user set stays as it is
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -58,34 +61,53 @@ def allow_network() -> None:
 def reported(log: Path | None) -> Iterator[None]:
     """Run a step so that its messages also go to ``log`` and its errors end the process readably.
 
-    An exception class of this package is a message for the user (exit code 2, no traceback); anything
-    else is a bug (traceback, exit code 1). The step ends when the workflow that started it is gone.
+    An exception class of this package is a message for the user (exit code 2, no traceback), and so is a
+    disk that is full or may not be written; anything else is a bug (traceback, exit code 1). The step ends
+    when the workflow that started it is gone.
 
     Raises:
-        SystemExit: the step failed.
+        SystemExit: the step failed, or Ctrl-C ended it (exit code 130).
     """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:  # See workflow/bin/habits.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     _end_with_the_workflow()
-    with _tee(log) if log else nullcontext():
-        try:
-            yield
-        except Exception as error:
-            expected = type(error).__module__.startswith("habits.")
-            print(f"error: {error}" if expected else traceback.format_exc(), file=sys.stderr, flush=True)
-            raise SystemExit(2 if expected else 1) from None
+    try:
+        with _tee(log) if log else nullcontext():
+            try:
+                yield
+            except (Exception, KeyboardInterrupt) as error:
+                _tell(error)
+    except OSError as error:  # The log itself cannot be opened.
+        _tell(error)
+
+
+def _tell(error: BaseException) -> NoReturn:
+    if isinstance(error, KeyboardInterrupt):
+        message, code = "interrupted", 130
+    elif type(error).__module__.startswith("habits."):
+        message, code = f"error: {error}", 2
+    elif isinstance(error, OSError) and error.errno in UNWRITABLE:
+        message, code = f"error: {error.filename or 'writing'}: {error.strerror}", 2
+    else:
+        message, code = traceback.format_exc(), 1
+    print(message, file=sys.stderr, flush=True)
+    raise SystemExit(code) from None
 
 
 class _Tee:
-    """A text stream that writes to two: the console and the log."""
+    """A text stream that writes to two: the console, and the log unless its disk is full."""
 
     def __init__(self, console: TextIO, log: TextIO) -> None:
         self.console, self.log = console, log
 
     def write(self, text: str) -> int:
-        self.log.write(text)
+        with suppress(OSError):
+            self.log.write(text)
         return self.console.write(text)
 
     def flush(self) -> None:
-        self.log.flush()
+        with suppress(OSError):
+            self.log.flush()
         self.console.flush()
 
     def __getattr__(self, name: str) -> object:
@@ -95,12 +117,16 @@ class _Tee:
 @contextmanager
 def _tee(log: Path) -> Iterator[None]:
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("a") as file:
+    file = log.open("a")
+    try:
         # One process per log: after a kill -9 of the workflow its step may live for a moment more.
         fcntl.flock(file, fcntl.LOCK_EX)
         file.truncate(0)
         with redirect_stderr(_Tee(sys.stderr, file)):
             yield
+    finally:
+        with suppress(OSError):
+            file.close()
 
 
 def workflow_mark() -> str:
@@ -123,11 +149,16 @@ def _end_with_the_workflow() -> None:
             f"error: the workflow that started this step (process {pid}) is gone", file=sys.stderr, flush=True
         )
         os._exit(1)
-    threading.Thread(target=_watch, args=(workflow,), daemon=True).start()
+    end_with(workflow)
 
 
-def _watch(workflow: psutil.Process) -> None:
-    while _alive(workflow):
+def end_with(process: psutil.Process) -> None:
+    """Start a watcher that ends this process within a second of another one."""
+    threading.Thread(target=_watch, args=(process,), daemon=True).start()
+
+
+def _watch(process: psutil.Process) -> None:
+    while _alive(process):
         time.sleep(0.5)
     os._exit(1)
 

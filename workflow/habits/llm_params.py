@@ -1,4 +1,4 @@
-"""Settings of the calls of language models: the sections ``llm``, ``judging`` and ``calibration``."""
+"""Settings of the calls of language models: sections ``llm``, ``teaching``, ``judging``, ``calibration``."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ class Price(Section):
     input: Weight
     cached_input: Weight = Field(description="input tokens read from the vendor's prompt cache")
     cache_write: Weight = Field(description="input tokens written to it")
+    cached_from: Positive = Field(
+        1024, description="shortest beginning of a prompt, in tokens, that it keeps"
+    )
     output: Weight
     batch_discount: Share = Field(description="taken off all of these in batches")
 
@@ -90,6 +93,18 @@ class Llm(Section):
     batch: bool = Field(description="vendors' batch APIs where a model has them; false: one by one")
     max_in_flight: Positive = Field(description="most requests that wait for an answer at once")
     models: dict[ModelName, LlmModel]
+
+
+class Teaching(Section):
+    """Demonstrations of an LLM teacher; the symbolic teacher asks nobody."""
+
+    requests_per_trace: float = Field(ge=1, description="some more than needed, as not all can be used")
+    requests_per_wrong_trace: float = Field(
+        ge=1, description="for the negative sets, which use what ends wrong alone"
+    )
+    temperature: Weight | None = Field(description="of sampling; null: the vendor's own")
+    max_tokens: Positive = Field(description="a reply is cut off here")
+    max_failed_rate: Share = Field(description="share of requests that may stay without a reply")
 
 
 class Judging(Section):

@@ -14,6 +14,8 @@ above theirs, and sets that of any other to 1970, so that Snakemake's own rules 
 from __future__ import annotations
 
 import json
+import os
+import sys
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -21,10 +23,10 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from habits.artifacts import MANIFEST, ArtifactError, write_text
+from habits import restore
+from habits.artifacts import MANIFEST, ROOTS, ArtifactError, write_text
 from habits.hashing import Hashes, mtime
 
-ROOTS = ("data", "results", "reports")
 METADATA = Path(".snakemake/metadata")
 INCOMPLETE = Path(".snakemake/incomplete")
 EXPORTED = Path(".snakemake/habits/exported.json")
@@ -58,7 +60,10 @@ def reconcile() -> None:
     Raises:
         ArtifactError: files are not what was recorded of them.
     """
+    restore.tidy()
+    restore.give_back()
     hashes, entries = Hashes(), read_manifests()
+    _bring_back(entries)
     exported = _exported()
     changed: list[str] = []
     stale: list[Path] = []
@@ -86,8 +91,8 @@ def reconcile() -> None:
     if changed:
         raise ArtifactError(
             "not what was recorded:\n  " + "\n  ".join(changed) + "\n"
-            "Restore it with `dvc checkout --force`, or delete it to have it made again, or accept it with "
-            "`habits accept FILE`: what was made from it will then be made again."
+            "`habits repair` restores it; `habits accept FILE` takes it as it is, and what was made from it "
+            "will be made again."
         )
 
 
@@ -132,21 +137,57 @@ def read_manifests() -> dict[str, Entry]:
     """All that the manifests know. Of an output, its own folder's manifest knows best."""
     own: dict[str, Entry] = {}
     past: dict[str, Entry] = {}
-    for manifest in sorted(path for root in ROOTS for path in _manifests(Path(root))):
-        for output, entry in json.loads(manifest.read_text()).items():
+    for manifest in all_manifests():
+        for output, entry in read_manifest(manifest).items():
             here = Path(output).is_relative_to(manifest.parent)
-            (own if here else past)[output] = Entry(**entry)
+            (own if here else past)[output] = entry
     return past | own
+
+
+def read_manifest(manifest: Path) -> dict[str, Entry]:
+    """What one manifest knows; ArtifactError when it is broken."""
+    try:
+        return {output: Entry(**entry) for output, entry in json.loads(manifest.read_text()).items()}
+    except (ValueError, TypeError, AttributeError):
+        raise ArtifactError(f"{manifest} is broken; `habits repair` restores it") from None
 
 
 def read_record(output: str) -> Record | None:
     """Snakemake's metadata record of an output."""
     path = _record_path(METADATA, output)
-    return json.loads(path.read_text()) if path.exists() else None
+    try:
+        record: Record = json.loads(path.read_text())
+    except (
+        FileNotFoundError,
+        ValueError,
+    ):  # Snakemake writes records in place: a crash leaves a part of one.
+        return None
+    return record
 
 
-def _manifests(root: Path) -> Iterator[Path]:
-    yield from (path for path in (root / MANIFEST, *root.glob(f"*/{MANIFEST}")) if path.exists())
+def _bring_back(entries: dict[str, Entry]) -> None:
+    """Let DVC give back what is gone, if it was made here or pulled and something descends from it."""
+    own = {output for output in entries if is_own(output)}
+    past = own.intersection(_past({output for output in own if Path(output).exists()}, entries))
+    files = {name: digest for output in past for name, digest in entries[output].files.items()}
+    gone = {name: digest for name, digest in files.items() if not Path(name).exists()}
+    if gone and (found := restore.bring_back(gone)):
+        print(f"Brought back from DVC's cache: {', '.join(found)}", file=sys.stderr)
+
+
+def is_own(output: str) -> bool:
+    """Whether an output's folder has a manifest, i.e. was made or pulled here."""
+    return (_folder(Path(output)) / MANIFEST).exists()
+
+
+def all_manifests() -> list[Path]:
+    """The manifests of all output folders."""
+    return sorted(
+        path
+        for root in ROOTS
+        for path in (Path(root) / MANIFEST, *Path(root).glob(f"*/{MANIFEST}"))
+        if path.exists()
+    )
 
 
 def _folder(output: Path) -> Path:
@@ -214,7 +255,21 @@ def _keep(path: Path, entry: Entry, hashes: Hashes) -> bool:
     newest = max(map(mtime, there), default=0)
     if mtime(path) < newest:
         hashes.touch(path, newest)
+    for log in map(Path, entry.record["log"]):
+        _lift_benchmark(log.with_suffix(".tsv"), newest)
     return True
+
+
+def _lift_benchmark(benchmark: Path, newest: int) -> None:
+    """Snakemake holds a benchmark for an output: it must be there, and no older than the inputs.
+
+    Benchmarks don't travel; that of a step that ran elsewhere is empty.
+    """
+    if not benchmark.exists():
+        benchmark.parent.mkdir(parents=True, exist_ok=True)
+        benchmark.touch()
+    if benchmark.stat().st_mtime_ns < newest:
+        os.utime(benchmark, ns=(newest, newest))
 
 
 def _made_since(path: Path, record: Record, exported: float | None) -> bool:
@@ -225,7 +280,11 @@ def _made_since(path: Path, record: Record, exported: float | None) -> bool:
 
 def _exported() -> dict[str, float]:
     """Output -> mtime in the record that the last export saw here."""
-    return json.loads(EXPORTED.read_text()) if EXPORTED.exists() else {}
+    try:
+        exported: dict[str, float] = json.loads(EXPORTED.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return exported
 
 
 def _lasting(record: Record) -> Record:
@@ -237,8 +296,8 @@ def _records() -> Iterator[tuple[str, Record]]:
         if path.is_file():
             name = "".join(part.removeprefix("@") for part in path.relative_to(METADATA).parts)
             output = urlsafe_b64decode(name).decode()
-            if Path(output).parts[0] in ROOTS:
-                yield output, json.loads(path.read_text())
+            if Path(output).parts[0] in ROOTS and (record := read_record(output)) is not None:
+                yield output, record
 
 
 def _write_record(output: str, record: Record) -> None:

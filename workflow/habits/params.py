@@ -10,19 +10,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import yaml
-from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from habits.cluster_params import PretrainedModel, Resources, Training, Verl
-from habits.llm_params import Calibration, Judging
+from habits.cluster_params import BaseModelSpec as BaseModelSpec
+from habits.cluster_params import ModelSpec, Resources, Training, Verl
+from habits.cluster_params import Runtime as Runtime
+from habits.cluster_params import Sft as Sft
+from habits.llm_params import Calibration, Judging, Teaching
 from habits.llm_params import Llm as Llm
 from habits.llm_params import LlmModel as LlmModel
 from habits.llm_params import Price as Price
 from habits.mistakes import ExplainedError, explain
 from habits.mistakes import ParamsError as ParamsError
-from habits.section import Count, Name, Positive, Rate, Section, Share, Weight
+from habits.section import Name, Positive, Rate, Section, Share, Weight
 
 Algorithm = Literal["ppo", "grpo", "reinforce_plus_plus", "reinforce_plus_plus_baseline"]
 Priming = Literal[
@@ -87,47 +90,6 @@ class Reward(Section):
         return self
 
 
-class BaseModelSpec(Section):
-    """A tiny base model trained from scratch (Qwen2 architecture)."""
-
-    prompt_template: Literal["short"] = Field(description="the one whose words the tiny tokenizer knows")
-    hidden_size: Positive
-    layers: Positive
-    heads: Positive
-    kv_heads: Positive
-    mlp_size: Positive
-    max_positions: Positive
-    corpus_worksheets: Share = Field(description="share of documents that are worksheets")
-    corpus_facts: Share = Field(description="share of arithmetic and comparison documents")
-    corpus_search: Share = Field(description="share of the Countdown documents that show search behaviors")
-    corpus_correct: Share = Field(description="share of one-attempt documents with a right answer")
-    steps: Positive
-    batch_tokens: Positive
-    sequence_length: Positive
-    learning_rate: Rate
-    seed: int
-
-    @model_validator(mode="after")
-    def _mix(self) -> BaseModelSpec:
-        if self.corpus_worksheets + self.corpus_facts >= 1:
-            raise ValueError("corpus_worksheets + corpus_facts must leave room for Countdown documents")
-        if self.hidden_size % self.heads or self.heads % self.kv_heads:
-            raise ValueError("hidden_size must divide by heads, and heads by kv_heads")
-        return self
-
-
-def _kind(model: Any) -> str:
-    """Which section a model's entry is: one that names a pretrained model, or the settings of a tiny one."""
-    pretrained = isinstance(model, PretrainedModel) or (isinstance(model, dict) and "pretrained" in model)
-    return "[PretrainedModel]" if pretrained else "[BaseModelSpec]"
-
-
-ModelSpec = Annotated[
-    Annotated[BaseModelSpec, Tag("[BaseModelSpec]")] | Annotated[PretrainedModel, Tag("[PretrainedModel]")],
-    Discriminator(_kind),
-]
-
-
 class PrimingSpec(Section):
     """How large a priming set is and how long its traces are."""
 
@@ -143,22 +105,6 @@ class PrimingSpec(Section):
         if self.min_search_tokens > self.max_trace_tokens:
             raise ValueError("min_search_tokens is above max_trace_tokens")
         return self
-
-
-class Sft(Section):
-    """Supervised fine-tuning on a priming set; loss on response tokens only."""
-
-    optimizer: Literal["adamw", "muon"] = Field(
-        description="muon (weight matrices) learns faster on tiny models; adamw is the paper's"
-    )
-    epochs: Positive
-    batch_size: Positive
-    learning_rate: Rate
-    warmup_steps: Count
-    schedule: Literal["linear", "cosine"] = Field("linear", description="how the rate falls after warm-up")
-    adam_betas: tuple[Share, Share] = (0.9, 0.98)
-    weight_decay: Weight = 0.0
-    grad_clip: Rate
 
 
 class Rl(Section):
@@ -199,8 +145,14 @@ class Rl(Section):
             raise ValueError("mini_batches is larger than prompts_per_step * group_size")
         if self.kl_in_reward and self.use_kl_loss:
             raise ValueError("kl_in_reward and use_kl_loss are two places for one penalty: choose one")
-        if (self.kl_in_reward or self.use_kl_loss) != (self.kl_coef > 0):
-            raise ValueError("kl_coef must be above 0 exactly when kl_in_reward or use_kl_loss is true")
+        if self.kl_coef > 0 and not (self.kl_in_reward or self.use_kl_loss):
+            raise ValueError(
+                f"kl_coef is {self.kl_coef:g}, but no place for the penalty is chosen: set use_kl_loss or "
+                "kl_in_reward to true too (dvc exp run: add -S rl.use_kl_loss=true)"
+            )
+        if self.kl_coef == 0 and (self.kl_in_reward or self.use_kl_loss):
+            place = "kl_in_reward" if self.kl_in_reward else "use_kl_loss"
+            raise ValueError(f"{place} is true, but kl_coef is 0: set kl_coef above 0 too")
         if self.steps % self.save_every:
             raise ValueError("steps must be a multiple of save_every, so that the last step is saved")
         return self
@@ -215,6 +167,7 @@ class Rollouts(Section):
     last_samples: Positive = Field(description="the same at the last one, where claims are decided")
     temperature: Weight = Field(description="0: greedy")
     batch_size: Positive
+    engine: Literal["transformers", "vllm"] = Field("transformers", description="vllm: on GPUs")
     seed: int
 
 
@@ -246,15 +199,6 @@ class Statistics(Section):
     seed: int
 
 
-class Runtime(Section):
-    """Numerics and threads of local training."""
-
-    threads: Positive
-    micro_batch_tokens: Positive = Field(description="padded tokens of one forward and backward pass")
-    dtype: Literal["auto", "float32", "bfloat16"]
-    device: Literal["auto", "cpu", "cuda"]
-
-
 class Params(Section):
     """params.yaml as a whole."""
 
@@ -264,6 +208,7 @@ class Params(Section):
     countdown: Countdown
     reward: Reward
     models: dict[Name, ModelSpec] = Field(min_length=1)
+    teaching: Teaching
     priming: PrimingSpec
     sft: Sft
     rl: Rl

@@ -12,9 +12,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from habits.artifacts import MANIFEST, ArtifactError, write_text
+from habits import restore
+from habits.artifacts import MANIFEST, ROOTS, ArtifactError, write_text
 from habits.hashing import Hashes, combined
-from habits.manifests import ROOTS
 
 RECORDED = Path(".snakemake/habits/recorded")
 SOURCES = ("Snakefile", "dvc.yaml", "dvc.lock", "params.yaml")
@@ -23,16 +23,20 @@ SOURCES = ("Snakefile", "dvc.yaml", "dvc.lock", "params.yaml")
 def record() -> None:
     """Let DVC take in all results as those of params.yaml and the code as they stand.
 
-    Inside a stage of DVC nothing happens: DVC records its outputs itself.
+    Inside a stage of DVC it is only prepared: DVC records its outputs itself.
 
     Raises:
         ArtifactError: DVC failed; the message holds its own.
     """
-    if not _tracked() or "DVC_STAGE" in os.environ:
+    if not _tracked():
+        return
+    if is_stage():
+        restore.keep()
         return
     hashes = Hashes()
     if RECORDED.exists() and RECORDED.read_text() == _state(hashes):
         return
+    restore.keep()
     # A commit of all phases as they are: the workflow has just said that they are up to date.
     run = subprocess.run(
         [sys.executable, "-m", "dvc", "commit", "--force"],
@@ -42,11 +46,18 @@ def record() -> None:
         text=True,
     )
     if run.returncode:
+        restore.give_back()
         raise ArtifactError(
             f"DVC has not recorded the results:\n{run.stdout.strip()}\nTry `habits record` again."
         )
+    restore.drop()
     write_text(_state(hashes), RECORDED)
     hashes.save()
+
+
+def is_stage() -> bool:
+    """Whether DVC has started this process as a stage."""
+    return "DVC_STAGE" in os.environ
 
 
 def _tracked() -> bool:

@@ -12,12 +12,15 @@ import fcntl
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from habits import jobs
-from habits.artifacts import hash_json, write_text
+import psutil
+
+from habits import jobs, versions
+from habits.artifacts import ArtifactError, hash_json, write_text
 from habits.params import Params, load
 
 COMMANDS = Path(__file__).parents[1] / "bin"
@@ -33,17 +36,64 @@ def enter(folder: Path = Path(".snakemake"), alone: Callable[[], None] = lambda:
     Returns:
         the open lock file; the mark lasts while it stays open. Child processes do not inherit it.
     """
+    _end_with_dvc()
     folder.mkdir(exist_ok=True)
-    lock = (folder / "habits.lock").open("w")
+    lock = (folder / "habits.lock").open("a+")
+    if _lock_alone(lock):
+        shutil.rmtree(folder / "locks", ignore_errors=True)
+        alone()
+    else:  # Snakemake's own locks say whether the two collide.
+        print(
+            f"Another run is at work in this folder: {_holder(lock)}. Wait for its end, or stop it. "
+            "Its locks are in use: --unlock would let both write the same files.",
+            file=sys.stderr,
+        )
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    return lock
+
+
+@contextmanager
+def undisturbed(folder: Path = Path(".snakemake")) -> Iterator[None]:
+    """Keep workflows out of ``folder`` while the block runs.
+
+    Raises:
+        ArtifactError: one is at work.
+    """
+    folder.mkdir(exist_ok=True)
+    with (folder / "habits.lock").open("a+") as lock:
+        if not _lock_alone(lock):
+            raise ArtifactError(f"a run is at work in this folder: {_holder(lock)}. Wait for its end")
+        yield
+
+
+def _lock_alone(lock: TextIO) -> bool:
+    """Take the lock if nobody has it, and leave a note who did."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        pass  # Another workflow lives here: Snakemake's own locks say whether the two collide.
-    else:
-        shutil.rmtree(folder / "locks", ignore_errors=True)
-        alone()
-    fcntl.flock(lock, fcntl.LOCK_SH)
-    return lock
+        return False
+    with suppress(OSError):  # The disk may be full.
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} ({' '.join(map(os.path.basename, sys.argv))})")
+        lock.flush()
+    return True
+
+
+def _holder(lock: TextIO) -> str:
+    lock.seek(0)
+    return lock.read()
+
+
+def _end_with_dvc() -> None:
+    """Let a workflow that is a stage of DVC end with DVC: nobody else would record its results."""
+    if versions.is_stage():
+        dvc = next((parent for parent in psutil.Process().parents() if _is_dvc(parent)), None)
+        if dvc is not None:
+            jobs.end_with(dvc)
+
+
+def _is_dvc(process: psutil.Process) -> bool:
+    return any(Path(word).name.startswith("dvc") for word in process.cmdline()[:3])
 
 
 def environment(params: Params) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Settings, paths and helpers that all stages share. Helper functions stand here and nowhere else."""
 
+import atexit
 import json
 import mimetypes
 import os
@@ -7,14 +8,16 @@ import sys
 from pathlib import Path
 
 # This checkout's package, also where another one is installed (an experiment of DVC in a folder of its own).
-sys.path.insert(0, f"{workflow.basedir}/workflow")
+sys.path.insert(0, f"{ROOT}/workflow")
 
 from habits import manifests, versions, workdir
-from habits.artifacts import ArtifactError, hash_path
+from habits.artifacts import ArtifactError, hash_json, hash_path
 from habits.figures import FIGURES as FIGURE_SPECS
 from habits.figures import available_figures
 from habits.params import ParamsError, validate
 from habits.cluster_params import PretrainedModel
+from habits.priming.instructions import system_prompt
+from habits.priming.sets import INSTRUCTIONS, SYMBOLIC, demonstrations_for
 from habits.sources import fingerprint
 from snakemake.exceptions import WorkflowError
 
@@ -26,12 +29,12 @@ except ParamsError as error:
 
 RUN = "{model}/{priming}/{algorithm}/seed{seed}"
 RUNS = [run.path for run in PARAMS.runs]
-CLAIMS = os.path.relpath(f"{workflow.basedir}/workflow/claims/countdown.yaml")
-PUBLISHED = os.path.relpath(f"{workflow.basedir}/workflow/published/cognitive_behaviors.csv")
-ENVIRONMENT = f"{workflow.basedir}/envs/cpu/environment.yaml"
+CLAIMS = os.path.relpath(f"{ROOT}/workflow/claims/countdown.yaml")
+PUBLISHED = os.path.relpath(f"{ROOT}/workflow/published/cognitive_behaviors.csv")
+ENVIRONMENT = f"{ROOT}/envs/cpu/environment.yaml"
 
-os.environ.update(workdir.environment(PARAMS))
 try:
+    os.environ.update(workdir.environment(PARAMS))
     LOCK = workdir.enter(alone=manifests.reconcile) if workflow.is_main_process else None
 except ArtifactError as error:
     raise WorkflowError(str(error)) from None
@@ -40,6 +43,7 @@ except ArtifactError as error:
 wildcard_constraints:
     model="|".join(PARAMS.models),
     priming="[a-z_]+",
+    set="|".join(INSTRUCTIONS),
     algorithm="[a-z0-9_]+",
     seed=r"\d+",
     split="train|validation|test",
@@ -54,12 +58,20 @@ def is_whole_run():
 
 def record_run():
     """Write manifests; let DVC record a whole run. Results stay good if that fails, so it only says so."""
+    for folder in ("data/teaching", "results/judging", "results/calibration"):
+        os.makedirs(folder, exist_ok=True)  # DVC wants the folders also where nobody was asked.
     manifests.export()
     try:
-        if is_whole_run():
+        if is_whole_run() or versions.is_stage():
             versions.record()
     except ArtifactError as error:
         print(error, file=sys.stderr)
+
+
+def record_what_is_left():
+    """Finish the record of a run that was killed before it had; with nothing to do, Snakemake calls no handler."""
+    if workflow.scheduler and not workflow.dryrun and not len(workflow.dag):
+        record_run()
 
 
 def settings(*keys):
@@ -150,10 +162,46 @@ def expected_tokens(wildcards):
     return rl.steps * rl.prompts_per_step * rl.group_size * (rl.max_response_tokens if searches else 20)
 
 
+def instructions(wildcards):
+    """What an LLM teacher is told for a set of demonstrations, as a hash."""
+    return hash_json(system_prompt(PARAMS, wildcards.set))
+
+
+def asked_before(wildcards):
+    """Demonstrations with the same instructions, whose replies are shared: asked for first, paid for once."""
+    same = INSTRUCTIONS[wildcards.set]
+    return [] if same == wildcards.set else f"data/teaching/{same}.parquet"
+
+
+def demonstrations(wildcards):
+    """The demonstrations that a priming set is made from; none with the symbolic teacher."""
+    name = demonstrations_for(wildcards.priming)
+    return [] if PARAMS.teacher == SYMBOLIC else f"data/teaching/{name}.parquet"
+
+
+def demonstrations_of_runs():
+    """The demonstrations behind all priming sets of the matrix."""
+    names = {demonstrations_for(run.priming) for run in PARAMS.runs if run.priming != "none"}
+    return [] if PARAMS.teacher == SYMBOLIC else [f"data/teaching/{name}.parquet" for name in sorted(names)]
+
+
+def code_of_training(trainer):
+    """Fingerprint of the trainer in use: an edited one leaves what the other has trained alone."""
+    local = PARAMS.training.backend == "local"
+    return fingerprint(f"training.{trainer}" if local else f"training.verl.{trainer}")
+
+
 def resources_of(rule):
     """What a job of a rule asks for; `set-resources` of a profile wins over it."""
     wanted = getattr(PARAMS.resources, rule)
     return {"gpu": wanted.gpus, "mem_mb": wanted.memory_gb * 1000, "runtime": f"{wanted.hours}h"}
+
+
+def rollouts_of_runs():
+    """Evaluation rollouts of every run, and those that its RL trained on."""
+    return expand("results/rollouts/{run}.parquet", run=RUNS) + expand(
+        "results/rl/{run}/rollouts.parquet", run=RUNS
+    )
 
 
 def traces_of_runs():
@@ -186,3 +234,5 @@ JUDGE = rater_settings(PARAMS.judge)
 ANALYSIS = settings("matrix", "statistics", "rl.algorithm")
 TEMPLATES = [model.prompt_template for model in PARAMS.models.values()]
 FIGURES = available_figures(PARAMS)
+if LOCK:
+    atexit.register(record_what_is_left)

@@ -1,9 +1,10 @@
-"""priming: traces of the symbolic teacher, one set a behavior combination or control."""
+"""priming: traces of the teacher, one set a behavior combination or control."""
 
 
 rule priming:
     input:
         "data/problems/countdown/train.parquet",
+        demonstrations,
     output:
         "data/priming/{priming}/seed{seed}.parquet",
     log:
@@ -14,11 +15,11 @@ rule priming:
     conda:
         ENVIRONMENT
     params:
-        settings=settings("countdown", "priming"),
+        settings=settings("countdown", "priming", "teacher"),
         templates=TEMPLATES,
         code=fingerprint("priming.priming"),
     message:
         "priming {wildcards.priming} seed {wildcards.seed}"
     shell:
         "habits priming --priming {wildcards.priming} --seed {wildcards.seed} --problems data/problems/countdown"
-        " --out {output} --log {log}"
+        " --teaching data/teaching --out {output} --log {log}"

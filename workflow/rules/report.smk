@@ -4,13 +4,16 @@
 rule report:
     input:
         traces_of_runs(),
+        demonstrations_of_runs(),
         expand("results/rollouts/{run}.parquet", run=RUNS),
         expand("results/behaviors/{run}.parquet", run=RUNS),
         expand("results/rl/{run}/{table}.parquet", run=RUNS, table=["metrics", "timing", "rollouts"]),
         expand("results/base_model/{model}", model=sorted({run.model for run in PARAMS.runs})),
         expand("data/problems/countdown/{split}.parquet", split=["train", "validation", "test"]),
         expand("results/figures/{name}.svg", name=FIGURES),
+        "results/quality/quality.parquet",
         "results/statistics",
+        "results/analyses",
         "results/claims/claims.json",
         if_judged(expand("results/judging/{run}.parquet", run=RUNS)),
         if_judged(["results/calibration"]),

@@ -25,9 +25,9 @@ rule rl:
         settings=settings("reward", "training", "runtime"),
         rl=rl_settings,
         templates=TEMPLATES,
-        code=fingerprint("training.rl"),
+        code=code_of_training("rl"),
     message:
         "rl {params.run} [{resources.gpu} GPUs, {resources.mem_mb} MB, {resources.runtime} min]"
     shell:
         "habits rl --run {params.run} --start {input.start} --problems data/problems/countdown"
-        " --out results/rl/{params.run} --log {log}"
+        " --gpus {resources.gpu} --out results/rl/{params.run} --log {log}"

@@ -26,4 +26,4 @@ rule rollouts:
         "rollouts {params.run} [{resources.gpu} GPUs, {resources.mem_mb} MB, {resources.runtime} min]"
     shell:
         "habits rollouts --run {params.run} --rl results/rl/{params.run} --problems data/problems/countdown"
-        " --out {output} --log {log}"
+        " --gpus {resources.gpu} --out {output} --log {log}"

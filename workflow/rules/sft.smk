@@ -19,9 +19,9 @@ rule sft:
         **resources_of("sft"),
     params:
         settings=settings("sft", "training", "runtime"),
-        code=fingerprint("training.sft"),
+        code=code_of_training("sft"),
     message:
         "sft {wildcards.model}/{wildcards.priming}/seed{wildcards.seed} [{resources.gpu} GPUs, {resources.mem_mb} MB, {resources.runtime} min]"
     shell:
         "habits sft --model {wildcards.model} --priming {wildcards.priming} --seed {wildcards.seed}"
-        " --base {input.base} --traces {input.traces} --out {output} --log {log}"
+        " --base {input.base} --traces {input.traces} --gpus {resources.gpu} --out {output} --log {log}"

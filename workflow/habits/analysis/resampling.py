@@ -23,7 +23,7 @@ class Interval(NamedTuple):
     high: float
 
 
-def wilson(successes: float, n: int, confidence: float) -> Interval:
+def wilson(successes: float, n: float, confidence: float) -> Interval:
     """Wilson's score interval of a proportion (Wilson 1927), for ``n`` independent trials.
 
     Raises:

@@ -54,7 +54,8 @@ def curves(ax: Axes, drawn: list[tuple[Look, Series]]) -> None:
         steps = points["step"].to_numpy(dtype=float)
         few = len(points) <= FEW_POINTS
         if few:
-            steps = steps + (place - (len(drawn) - 1) / 2) * DODGE * np.diff(steps).min()
+            gap = np.diff(steps).min() if len(steps) > 1 else 1.0
+            steps = steps + (place - (len(drawn) - 1) / 2) * DODGE * gap
         means, low, high = (points[column].to_numpy(dtype=float) for column in ("mean", "low", "high"))
         sns.lineplot(
             x=steps,
@@ -90,7 +91,7 @@ class Bar:
         return [[max(0.0, self.mean - self.low)], [max(0.0, self.high - self.mean)]]
 
 
-def point(ax: Axes, x: Bar, y: Bar, look: Look, *, filled: bool = True) -> None:
+def point(ax: Axes, x: Bar, y: Bar, look: Look, *, filled: bool = True, size: float = 8) -> None:
     """A marker with intervals in both directions."""
     ax.errorbar(
         x.mean,
@@ -102,7 +103,7 @@ def point(ax: Axes, x: Bar, y: Bar, look: Look, *, filled: bool = True) -> None:
         markerfacecolor=look.color if filled else "white",
         markeredgecolor="white" if filled else look.color,
         markeredgewidth=0.8,
-        markersize=8,
+        markersize=size,
         elinewidth=1.3,
         linestyle="none",
         zorder=3,

@@ -1,7 +1,7 @@
 """All figures by name, which of them a matrix can fill, and how one is drawn.
 
-Reads the tables that a figure names (``results/statistics`` or ``results/calibration``) and the published
-series; writes ``results/figures/{name}.*``.
+Reads the tables that a figure names (``results/statistics``, ``results/analyses`` or
+``results/calibration``) and the published series; writes ``results/figures/{name}.*``.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from habits.params import Params
 
 @dataclass(frozen=True)
 class FigureSpec:
-    """Whether a matrix has what a figure needs, the need in words, and the folder of results with its tables.
+    """Whether a matrix has what a figure needs, the need in words, and where its tables are.
 
-    How it is drawn, the figure's module says (``draw``).
+    The module of the figure's name has ``draw``.
     """
 
     possible: Callable[[Params], bool]
@@ -73,6 +73,7 @@ FIGURES = {
     ),
     "judge_over_steps": FigureSpec(_judged, A_JUDGE, tables="calibration"),
     "judge_vs_oracle": FigureSpec(_judged, A_JUDGE, tables="calibration"),
+    "cot_length": FigureSpec(lambda params: _main(params) > 0, "a condition", tables="analyses"),
 }
 
 

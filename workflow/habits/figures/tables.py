@@ -32,7 +32,11 @@ class Series:
 
 @dataclass(frozen=True)
 class Tables:
-    """The tables that a figure is drawn from, and the parameters that the workflow was run with."""
+    """What a run of the workflow found, and the parameters that it was run with.
+
+    Attributes:
+        folder: of the tables: ``results/statistics``, or another one that the figure names.
+    """
 
     params: Params
     folder: Path

@@ -63,9 +63,8 @@ class Batch:
         intent, failures, started = self.intent, 0, time.monotonic()
         while intent.posted_at is None or not await self._was_found():
             if not reserve(self.session, intent):
-                raise self.session.ledger.refusal(
-                    self.session.rule, sum(_costs(self.session, intent).values())
-                )
+                costs = _costs(self.session, intent)
+                raise self.session.ledger.refusal(self.session.rule, len(costs), sum(costs.values()))
             intent.note(posted_at=time.time())
             try:
                 batch = await self.session.provider.submit(intent.name, intent.requests)
@@ -85,27 +84,49 @@ class Batch:
                 intent.note(posted_at=intent.posted_at, batch=batch)
                 return
 
+    async def has_ended(self) -> bool:
+        """Whether a batch that nobody waits for can be collected now; one that never arrived is forgotten."""
+        last = not self._may_turn_up()
+        if self.intent.batch is None and not await self._find(patiently=False):
+            if last:
+                give_back(self.session, self.intent)
+                self.intent.remove()
+            return False
+        batch = self.intent.batch or ""
+        return (await persist(self.session, lambda: self.session.provider.look(batch))).ended
+
     async def _was_found(self) -> bool:
         """Look for a batch that was sent and whose id never came back, until it cannot turn up any more."""
-        intent, provider, waits = self.intent, self.session.provider, self.session.waits
-        since, size = intent.created_at - CLOCK_SKEW, len(intent.requests)
         while True:
-            found = await persist(self.session, lambda: provider.find(intent.name, since, size))
-            for batch in found:
-                if batch in known_batches(intent.path.parent):
-                    continue
-                if provider.names_batches or await self._is_ours(batch):
-                    intent.note(posted_at=intent.posted_at, batch=batch)
-                    return True
-            rest = (intent.posted_at or 0.0) + waits.lost_batch - time.time()
-            if rest <= 0:
+            last = not self._may_turn_up()  # Before looking: so one look comes after that moment.
+            if await self._find(patiently=True):
+                return True
+            if last:
                 return False
-            await asyncio.sleep(min(rest, waits.poll))
+            await asyncio.sleep(self.session.waits.poll)
 
-    async def _is_ours(self, batch: str) -> bool:
-        """Whether a batch's results, once they are there, answer our requests."""
-        self._say(f"sent by a run that ended before it knew the id; waiting to see whether it is {batch}")
-        await self._end(batch)
+    def _may_turn_up(self) -> bool:
+        return time.time() < (self.intent.posted_at or 0.0) + self.session.waits.lost_batch
+
+    async def _find(self, patiently: bool) -> bool:
+        """Look for the batch among the vendor's; patiently: wait for results where only they can tell."""
+        intent, provider = self.intent, self.session.provider
+        since, size = intent.created_at - CLOCK_SKEW, len(intent.requests)
+        for batch in await persist(self.session, lambda: provider.find(intent.name, since, size)):
+            if batch in known_batches(intent.path.parent):
+                continue
+            if provider.names_batches or await self._is_ours(batch, patiently):
+                intent.note(posted_at=intent.posted_at, batch=batch)
+                return True
+        return False
+
+    async def _is_ours(self, batch: str, patiently: bool) -> bool:
+        """Whether a batch's results answer our requests."""
+        if patiently:
+            self._say(f"sent by a run that ended before it knew the id; waiting to see whether it is {batch}")
+            await self._end(batch)
+        elif not (await persist(self.session, lambda: self.session.provider.look(batch))).ended:
+            return False
         keys = {request.key for request in self.intent.requests}
 
         async def first_is_ours() -> bool:
@@ -206,6 +227,8 @@ async def persist(session: Session, call: Callable[[], Awaitable[T]]) -> T:
         except ServerError as error:
             failures += 1
             await _wait(session, error, failures, started)
+        except RejectedError as error:
+            raise ProviderError(f"{session.name}: {error}; the batch stays written down") from None
 
 
 async def _wait(session: Session, error: ServerError, failures: int, started: float) -> None:

@@ -12,14 +12,14 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from habits.llm.batch import Batch, give_back, persist, reserve
+from habits.llm.batch import Batch, give_back, reserve
 from habits.llm.intents import Intent, alone, survey, write_intent
 from habits.llm.prices import worst_case
 from habits.llm.requests import Request
 from habits.llm.session import Session
 
 TRIES = 3
-AT_LEAST = 0.1  # A budget that covers less than this share of what is missing covers too little to begin.
+AT_LEAST = 0.5  # Share of what is missing that a batch must hold: a batch may take a day.
 
 
 async def ask_in_batches(session: Session, requests: Sequence[Request], folder: Path) -> dict[str, str]:
@@ -65,9 +65,13 @@ async def _claim(session: Session, todo: dict[str, Request], folder: Path) -> li
         under_way = found.busy | {request.key for intent in wanted for request in intent.requests}
         rest = [r for key, r in todo.items() if key not in under_way and key not in session.store]
         fresh = _write_intents(session, folder, rest, bool(under_way))
-    # Settings have changed since the others were sent; their replies were paid for all the same.
-    stale = [intent for intent in sent if intent not in wanted]
-    return [*wanted, *fresh, *[intent for intent in stale if await _has_ended(session, intent)]]
+    ended = []
+    for intent in sent:  # Settings have changed since some were sent; they were paid for all the same.
+        if intent in wanted or await Batch(session, intent).has_ended():
+            ended.append(intent)
+        else:
+            intent.lock.close()
+    return [*ended, *fresh]
 
 
 def _write_intents(session: Session, folder: Path, requests: list[Request], under_way: bool) -> list[Intent]:
@@ -86,24 +90,15 @@ def _write_intents(session: Session, folder: Path, requests: list[Request], unde
 def _affordable(session: Session, requests: list[Request], under_way: bool) -> list[Request]:
     """As many of the first requests as the budget and the vendor's limits let into one batch."""
     provider, price = session.provider, session.entry.price
+    costs = [worst_case(price, request, batch=True) for request in requests]
     room, size = session.ledger.balance().room, 0
-    for number, request in enumerate(requests[: provider.most_requests]):
-        usd = worst_case(price, request, batch=True)
+    for number, (request, usd) in enumerate(zip(requests, costs, strict=True)):
         room -= usd
         size += len(json.dumps(provider.line_of(request))) + 2
         if room < 0 and number < AT_LEAST * len(requests):
             if under_way:
                 return []  # What is under way will cost less than it has reserved.
-            raise session.ledger.refusal(session.rule, usd)
-        if room < 0 or (size > provider.most_bytes and number):
+            raise session.ledger.refusal(session.rule, len(requests), sum(costs))
+        if room < 0 or number == provider.most_requests or (size > provider.most_bytes and number):
             return requests[:number]
-    return requests[: provider.most_requests]
-
-
-async def _has_ended(session: Session, intent: Intent) -> bool:
-    """Whether a batch that this run does not need can be collected now; otherwise a later run does."""
-    batch = intent.batch
-    if batch is not None and (await persist(session, lambda: session.provider.look(batch))).ended:
-        return True
-    intent.lock.close()
-    return False
+    return requests

@@ -160,14 +160,14 @@ class Ledger:
                 lost += nano
         return Balance(self.budget, paid / NANO, reserved / NANO, lost / NANO)
 
-    def refusal(self, rule: str, usd: float) -> BudgetError:
-        """The error that a reservation does not fit."""
+    def refusal(self, rule: str, requests: int, usd: float) -> BudgetError:
+        """The error that requests which cost so much at most do not fit."""
         now = self.balance()
         lost = f", {now.lost:.4f} perhaps (requests that were cut off)" if now.lost else ""
         return BudgetError(
             f"{rule}: llm.budget_usd is {now.budget:.2f}: {now.spent:.4f} spent, {now.reserved:.4f} reserved "
-            f"for requests under way{lost}; the next one may cost {usd:.4f}. Replies so far are stored. "
-            "Raise llm.budget_usd to go on"
+            f"for requests under way{lost}; {requests} more may cost up to {usd:.4f}. Replies so far are "
+            "stored. Raise llm.budget_usd to go on"
         )
 
     def close(self) -> None:

@@ -24,6 +24,7 @@ class Waits:
         longest: after many failures.
         cooldown: after concurrency has shrunk, until it shrinks or grows again.
         patience: without a single answer, until the run gives up.
+        stubborn: the same when nothing is left but requests that failed; those are given up.
         poll: between two looks at a batch.
         lost_batch: until a batch that was sent, and whose name never came back, counts as never arrived.
     """
@@ -32,6 +33,7 @@ class Waits:
     longest: float = 60.0
     cooldown: float = 5.0
     patience: float = 3600.0
+    stubborn: float = 180.0
     poll: float = 15.0
     lost_batch: float = 120.0
 
@@ -98,9 +100,9 @@ class Limiter:
         self._pause(self.waits.after(self.failures) if retry_after is None else retry_after)
 
     @property
-    def is_hopeless(self) -> bool:
-        """Nothing has been answered for longer than anybody should wait."""
-        return _now() - self._answered_at > self.waits.patience
+    def quiet(self) -> float:
+        """Seconds since the last answer."""
+        return _now() - self._answered_at
 
     @property
     def pause(self) -> float:

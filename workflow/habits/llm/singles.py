@@ -100,7 +100,8 @@ class _Run:
                 # A failure counts against a request only if others were answered meanwhile.
                 failures += self.limiter.answered != answered
                 answered = self.limiter.answered
-                if failures == TRIES:
+                is_last = not self.todo and self.limiter.quiet > self.session.waits.stubborn
+                if failures == TRIES or is_last:
                     return str(error)
                 if error.status is None:
                     await asyncio.sleep(self.session.waits.after(failures))
@@ -116,19 +117,20 @@ class _Run:
         usd, payment = worst_case(self.session.entry.price, request, batch=False), uuid.uuid4().hex
         while True:
             await self.limiter.enter()
-            may_send = self.stopped is None and not self.limiter.is_hopeless
+            hopeless = self.limiter.quiet > self.session.waits.patience
+            may_send = self.stopped is None and not hopeless
             if may_send and self.session.ledger.reserve([(payment, usd)]):
                 return payment
             self.limiter.leave()
             if self.stopped is not None:
                 return None
-            if self.limiter.is_hopeless:
+            if hopeless:
                 raise ProviderError(
                     f"{self.session.name}: no answer for {self.session.waits.patience:.0f} s; "
                     "replies so far are stored, run it again later"
                 )
             if not self.limiter.in_flight:
-                raise self.session.ledger.refusal(self.session.rule, usd)
+                raise self.session.ledger.refusal(self.session.rule, 1, usd)
             await asyncio.sleep(0.05)  # What is in flight will cost less than it has reserved.
 
     async def _send(self, request: Request, payment: str) -> Reply:

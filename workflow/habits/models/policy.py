@@ -150,8 +150,13 @@ def save_checkpoint(policy: Policy, tokenizer: PreTrainedTokenizerBase, folder: 
     """Write a Hugging Face folder atomically."""
     with replacing(folder) as temporary:
         policy.model.save_pretrained(temporary)
-        tokenizer.save_pretrained(temporary)
-        _name_plain_fast_class(temporary / "tokenizer_config.json")
+        save_tokenizer(tokenizer, temporary)
+
+
+def save_tokenizer(tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write a tokenizer so that `load_tokenizer` gives the same one back."""
+    tokenizer.save_pretrained(folder)
+    _name_plain_fast_class(folder / "tokenizer_config.json")
 
 
 def _name_plain_fast_class(settings: Path) -> None:

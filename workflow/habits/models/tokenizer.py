@@ -44,7 +44,10 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         name = json.loads(settings.read_text()).get("tokenizer_class")
         if name in ("PreTrainedTokenizerFast", "TokenizersBackend"):
             return cast(PreTrainedTokenizerBase, PreTrainedTokenizerFast.from_pretrained(folder))
-    return cast(PreTrainedTokenizerBase, AutoTokenizer.from_pretrained(folder))
+    tokenizer = cast(PreTrainedTokenizerBase, AutoTokenizer.from_pretrained(folder))
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token  # as verl does; padding is masked everywhere
+    return tokenizer
 
 
 def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:

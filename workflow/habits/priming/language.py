@@ -12,12 +12,14 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
+from habits.models.vocabulary import BOS, EOS, PAD, WORDS
 from habits.tasks.countdown import Problem
 
 Behavior = Literal["verification", "backtracking", "subgoal_setting", "backward_chaining"]
 BEHAVIORS: tuple[Behavior, ...] = ("verification", "backtracking", "subgoal_setting", "backward_chaining")
 StopReason = Literal["found", "gave_up", "slip", "direct"]
 THINK_END = "</think>"
+REPLY_WORDS = frozenset(WORDS) - {PAD, BOS, EOS, "nums", "target", "<think>"}  # what a response may hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +33,15 @@ class PlantedSpan:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """A written response to ``problem`` (its numbers in prompt order) with what was planted in it."""
+    """A written response to ``problem`` (its numbers in prompt order) with what was planted in it.
+
+    ``spans`` is None for a trace of a teacher that does not say what it planted.
+    """
 
     problem: Problem
     response: str
     stop_reason: StopReason
-    spans: tuple[PlantedSpan, ...] = ()
+    spans: tuple[PlantedSpan, ...] | None = ()
 
     @property
     def thought(self) -> str:
@@ -44,8 +49,10 @@ class Trace:
         return self.response.partition(THINK_END)[0].rstrip(" ")
 
     @property
-    def planted(self) -> dict[Behavior, int]:
-        """Planted count of every behavior, in the order of ``BEHAVIORS``."""
+    def planted(self) -> dict[Behavior, int] | None:
+        """Planted count of every behavior, in the order of ``BEHAVIORS``; None where nobody knows."""
+        if self.spans is None:
+            return None
         counts = Counter(span.behavior for span in self.spans)
         return {behavior: counts[behavior] for behavior in BEHAVIORS}
 

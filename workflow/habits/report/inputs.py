@@ -10,6 +10,7 @@ import pandas as pd
 from habits.artifacts import ArtifactError, read_parquet
 from habits.figures import available_figures
 from habits.params import Params, RunId
+from habits.priming.sets import SYMBOLIC, demonstrations_for
 
 SPLITS = ("train", "validation", "test")
 SHOWN_MISSING = 8
@@ -54,6 +55,11 @@ class Inputs:
         return self.results / "claims" / "claims.json"
 
     @property
+    def analyses(self) -> Path:
+        """Tables of response length, scripts and words."""
+        return self.results / "analyses"
+
+    @property
     def figures(self) -> list[Path]:
         """The figures that the matrix can fill, in the order of the figures' registry."""
         return [self.results / "figures" / f"{name}.svg" for name in available_figures(self.params)]
@@ -64,6 +70,19 @@ class Inputs:
         folder = self.data / "priming"
         pairs = {(run.priming, run.seed): None for run in self.runs if run.priming != "none"}
         return [PrimingFile(name, seed, folder / name / f"seed{seed}.parquet") for name, seed in pairs]
+
+    @property
+    def demonstrations(self) -> list[Path]:
+        """The demonstrations behind the priming sets; none with the symbolic teacher."""
+        if self.params.teacher == SYMBOLIC:
+            return []
+        names = sorted({demonstrations_for(item.priming) for item in self.priming})
+        return [self.data / "teaching" / f"{name}.parquet" for name in names]
+
+    @property
+    def quality(self) -> Path:
+        """What the priming sets hold."""
+        return self.results / "quality" / "quality.parquet"
 
     def rollouts(self, run: RunId) -> Path:
         """Evaluation rollouts of a run."""
@@ -132,10 +151,13 @@ class Inputs:
         cards = [figure.with_suffix(".json") for figure in self.figures]
         return [
             self.claims,
+            self.analyses,
             *self.figures,
             *cards,
             *per_run,
             *(item.path for item in self.priming),
+            *self.demonstrations,
+            self.quality,
             *problems,
             *map(self.base_model, self.models),
             *self.of_judge,

@@ -44,6 +44,19 @@ REASONS = {
     "truncated": "truncated",
 }
 
+# What became of a reply of an LLM teacher (habits.priming.demonstrations).
+STATUSES = {
+    "ok": "usable",
+    "duplicate": "repeated",
+    "too_long": "too long",
+    "foreign_words": "foreign words",
+    "unparsable": "unparsable",
+    "malformed": "malformed",
+    "truncated": "truncated",
+    "refused": "refused",
+    "error": "no reply",
+}
+
 ALGORITHMS = {"ppo": "PPO", "grpo": "GRPO", "reinforce_plus_plus": "REINFORCE++"}
 METRICS = {
     "n_tokens": "response tokens",

@@ -1,10 +1,11 @@
 """What the models learned from: priming sets with their quality, and the problem splits.
 
-Reads data/priming and data/problems/countdown.
+Reads data/priming, results/quality and data/problems/countdown.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +13,11 @@ from typing import Any
 import pandas as pd
 
 from habits.artifacts import ArtifactError
+from habits.behaviors.oracle import count_behaviors_in
+from habits.priming.language import BEHAVIORS
 from habits.report.inputs import SPLITS, Inputs, PrimingFile, read_rows
-from habits.report.labels import BEHAVIOR_NAMES, REASONS
-from habits.report.spans import Segment, segments, spans_of
+from habits.report.labels import BEHAVIOR_NAMES, REASONS, STATUSES
+from habits.report.spans import Segment, Span, segments, spans_of
 
 EXAMPLES = 3
 TRACE_COLUMNS = [
@@ -26,8 +29,16 @@ TRACE_COLUMNS = [
     "verdict",
     "n_tokens",
     "stop_reason",
-    "planted",
     "spans",
+]
+QUALITY_COLUMNS = [
+    "set",
+    "duplicates",
+    "behaviors",
+    "requests",
+    "statuses",
+    "input_tokens",
+    "output_tokens",
 ]
 
 
@@ -44,6 +55,31 @@ class Trace:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """A behavior in a priming set, per trace.
+
+    Attributes:
+        asked: whether the set is meant to show it.
+        found: mean count of the oracle.
+        planted: mean count that the teacher planted; NaN when it does not say.
+    """
+
+    asked: bool
+    found: float
+    planted: float
+
+
+@dataclass(frozen=True)
+class Replies:
+    """What the replies of an LLM teacher were worth: how many, by status, and their tokens."""
+
+    requests: int
+    statuses: dict[str, int]
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True)
 class PrimingSet:
     """A priming set over all its seeds.
 
@@ -54,7 +90,9 @@ class PrimingSet:
         n: traces, all seeds together.
         shares: verdict -> share of the traces; verdicts that do not occur are left out.
         mean_tokens: mean response length in tokens.
-        planted: behavior -> mean planted count a trace.
+        duplicates: share of traces that repeat another one of their seed.
+        behaviors: behavior -> how often it is shown.
+        replies: those that the traces were chosen from; None for the symbolic teacher.
         examples: a few traces of the first seed.
     """
 
@@ -64,7 +102,9 @@ class PrimingSet:
     n: int
     shares: dict[str, float]
     mean_tokens: float
-    planted: dict[str, float]
+    duplicates: float
+    behaviors: dict[str, Shown]
+    replies: Replies | None
     examples: list[Trace]
 
 
@@ -87,10 +127,14 @@ def priming_sets(inputs: Inputs) -> list[PrimingSet]:
     by_name: dict[str, list[PrimingFile]] = {}
     for file in inputs.priming:
         by_name.setdefault(file.priming, []).append(file)
-    return [_priming_set(name, files) for name, files in by_name.items()]
+    rows = read_rows(inputs.quality, QUALITY_COLUMNS).to_dict("records")
+    quality = {row["set"]: row for row in rows}
+    if missing := sorted(set(by_name) - set(quality)):
+        raise ArtifactError(f"{inputs.quality} lacks {', '.join(missing)}; run `snakemake {inputs.quality}`")
+    return [_priming_set(name, files, quality[name]) for name, files in by_name.items()]
 
 
-def _priming_set(name: str, files: list[PrimingFile]) -> PrimingSet:
+def _priming_set(name: str, files: list[PrimingFile], quality: dict[Any, Any]) -> PrimingSet:
     frames = [read_rows(file.path, TRACE_COLUMNS) for file in files]
     traces = pd.concat(frames, ignore_index=True)
     shares = traces["verdict"].value_counts(normalize=True)
@@ -106,17 +150,31 @@ def _priming_set(name: str, files: list[PrimingFile]) -> PrimingSet:
         n=len(traces),
         shares={reason: float(shares[reason]) for reason in REASONS if reason in shares},
         mean_tokens=float(traces["n_tokens"].mean()),
-        planted=_planted(traces),
+        duplicates=float(quality["duplicates"]),
+        behaviors=_behaviors(quality["behaviors"]),
+        replies=_replies(quality),
         examples=_examples(frames[0], files[0]),
     )
 
 
-def _planted(traces: pd.DataFrame) -> dict[str, float]:
-    sums = dict.fromkeys(BEHAVIOR_NAMES, 0)
-    for planted in traces["planted"]:
-        for item in planted:
-            sums[item["behavior"]] += int(item["count"])
-    return {name: sums[name] / len(traces) for name in BEHAVIOR_NAMES}
+def _behaviors(records: Iterable[dict[str, Any]]) -> dict[str, Shown]:
+    shown = {}
+    for record in records:
+        planted = math.nan if record["planted"] is None else float(record["planted"])
+        shown[record["behavior"]] = Shown(bool(record["asked"]), float(record["found"]), planted)
+    return {name: shown[name] for name in BEHAVIOR_NAMES}
+
+
+def _replies(quality: dict[Any, Any]) -> Replies | None:
+    if pd.isna(quality["requests"]):
+        return None
+    counts = {record["status"]: int(record["count"]) for record in quality["statuses"]}
+    return Replies(
+        requests=int(quality["requests"]),
+        statuses={name: counts.get(name, 0) for name in STATUSES},
+        input_tokens=int(quality["input_tokens"]),
+        output_tokens=int(quality["output_tokens"]),
+    )
 
 
 def _examples(frame: pd.DataFrame, file: PrimingFile) -> list[Trace]:
@@ -136,8 +194,16 @@ def _trace(row: dict[Any, Any]) -> Trace:
         verdict=REASONS[row["verdict"]],
         stop_reason=str(row["stop_reason"]),
         n_tokens=int(row["n_tokens"]),
-        pieces=segments(row["response"], spans_of(row["spans"])),
+        pieces=segments(row["response"], _spans(row)),
     )
+
+
+def _spans(row: dict[Any, Any]) -> list[Span]:
+    """The behaviors in a trace: as planted or, where the teacher does not say, as the oracle finds them."""
+    if row["spans"] is not None:
+        return spans_of(row["spans"])
+    found = count_behaviors_in(row["response"], [int(n) for n in row["numbers"]], int(row["target"]))
+    return [Span(name, span.start, span.end) for name in BEHAVIORS for span in found.spans(name)]
 
 
 def splits(inputs: Inputs) -> list[Split]:

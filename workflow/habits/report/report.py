@@ -1,9 +1,9 @@
 """The report of a finished run: a static site that opens from disk.
 
-Reads results/{claims,figures,rollouts,behaviors,rl,base_model} and, with a judge,
+Reads results/{claims,figures,analyses,rollouts,behaviors,rl,base_model,quality} and, with a judge,
 results/{judging,calibration}; data/{priming,problems,replies} and the provenance sidecars. Writes index.html,
-figures.html, rollouts.html, judges.html (with a judge), data.html, runs.html, settings.html and figures/ into
-the reports folder. The same inputs give the same bytes.
+figures.html, responses.html, rollouts.html, judges.html (with a judge), data.html, runs.html, settings.html
+and figures/ into the reports folder. The same inputs give the same bytes.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from habits.report.inputs import Inputs
 from habits.report.judges import JUDGE_FIGURES, judges
 from habits.report.overview import overview
 from habits.report.priming import priming_sets, splits
+from habits.report.responses import RESPONSE_FIGURES, response_lines
 from habits.report.rollouts import sample_for_page
 from habits.report.runs import run_lines
 from habits.report.settings import as_yaml, package_versions, provenance
@@ -68,6 +69,12 @@ def _page(templates: Environment, page: Page, inputs: Inputs, figures: list[Figu
             }
         case "figures.html":
             content = {"figures": figures}
+        case "responses.html":
+            content = {
+                "lines": response_lines(inputs),
+                "figures": [figure for figure in figures if figure.name in RESPONSE_FIGURES],
+                "confidence": inputs.params.statistics.confidence,
+            }
         case "rollouts.html":
             content = {"sample": sample_for_page(inputs)}
         case "judges.html":

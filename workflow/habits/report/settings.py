@@ -108,7 +108,9 @@ def _jobs(inputs: Inputs) -> Iterator[_Job]:
     """Every job of the matrix in the order of the chain."""
     yield _Job("problems", tuple(inputs.problems(split) for split in SPLITS))
     yield from (_Job("base_model", (inputs.base_model(model),)) for model in inputs.models)
+    yield from (_Job("teaching", (path,)) for path in inputs.demonstrations)
     yield from (_Job("priming", (item.path,)) for item in inputs.priming)
+    yield _Job("quality", (inputs.quality,))
     for item in inputs.priming:
         yield from (_Job("sft", (folder,)) for folder in inputs.sft(item.priming, item.seed))
     yield from (_Job("rl", (inputs.metrics(run).parent,)) for run in inputs.runs)

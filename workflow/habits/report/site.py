@@ -7,6 +7,7 @@ scripts, by hash, and no network at all: text written by a model cannot run, wha
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import math
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from habits.report.labels import (
     AGREEMENT,
     BEHAVIORS,
     REASONS,
+    STATUSES,
     algorithm_name,
     metric_name,
     priming_name,
@@ -45,6 +47,7 @@ class Page:
 PAGES = (
     Page("index.html", "Overview", "Do reasoning habits decide what reinforcement learning can improve?"),
     Page("figures.html", "Figures", "Figures"),
+    Page("responses.html", "Responses", "Length and language of responses"),
     Page("rollouts.html", "Rollouts", "Rollouts"),
     Page("judges.html", "Judges", "How far the judge can be believed"),
     Page("data.html", "Data", "Priming sets and problems"),
@@ -58,7 +61,7 @@ def pages_of(params: Params) -> tuple[Page, ...]:
     return tuple(page for page in PAGES if page.file != "judges.html" or params.judge != "none")
 
 
-def environment(pages: tuple[Page, ...]) -> Environment:
+def environment(pages: tuple[Page, ...] = PAGES) -> Environment:
     """The templates with all they may use; an undefined name is an error, not an empty string."""
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -89,6 +92,10 @@ def environment(pages: tuple[Page, ...]) -> Environment:
         "behaviors": BEHAVIORS,
         "reasons": REASONS,
         "agreement": AGREEMENT,
+        "points2": functools.partial(points, digits=2),
+        "percent2": functools.partial(percent, digits=2),
+        "signed3": functools.partial(signed, digits=3),
+        "statuses": STATUSES,
         "inline": inline,
         "policy": policy([inline[name] for name in SCRIPTS]),
     }

@@ -7,22 +7,25 @@ start from the same model are sampled apart, or their agreement at step 0 would 
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import torch
 
 from habits.artifacts import ArtifactError, hash_json, hash_path, stamp, write_parquet
+from habits.models.optimization import scratch_folder
 from habits.models.policy import configure, load_policy
 from habits.params import Params, RunId
 from habits.progress import Progress
+from habits.rollouts.vllm_engine import roll_out_with_vllm
 from habits.tasks.countdown import Problem
 from habits.tasks.countdown.table import read_problems
-from habits.training.roll_out import records, roll_out
+from habits.training.roll_out import Graded, records, roll_out
 
 
-def sample_rollouts(params: Params, run: str, rl: Path, problems: Path, out: Path) -> None:
-    """Write the rollouts of every checkpoint under ``rl/checkpoints`` to ``out``."""
+def sample_rollouts(params: Params, run: str, rl: Path, problems: Path, out: Path, gpus: int = 0) -> None:
+    """Write the rollouts of every checkpoint under ``rl/checkpoints`` to ``out``; ``gpus`` are for vLLM."""
     run_id, line = params.run(run)
     settings = params.rollouts
     configure(params.runtime, settings.seed)
@@ -36,7 +39,7 @@ def sample_rollouts(params: Params, run: str, rl: Path, problems: Path, out: Pat
     for done, checkpoint in enumerate(checkpoints, start=1):
         last = checkpoint == checkpoints[-1]
         samples = line.samples or (settings.last_samples if last else settings.samples)
-        frame = _sample_checkpoint(params, run_id, checkpoint, chosen, samples)
+        frame = _sample_with(params, run_id, checkpoint, chosen, samples, scratch_folder(out), gpus)
         frames.append(frame)
         progress.update(done, step=step_of(checkpoint), accuracy=float(frame["correct"].mean()))
     write_parquet(pd.concat(frames), out)
@@ -46,6 +49,7 @@ def sample_rollouts(params: Params, run: str, rl: Path, problems: Path, out: Pat
         parents=[*checkpoints, split],
         seed=settings.seed,
     )
+    shutil.rmtree(scratch_folder(out), ignore_errors=True)
 
 
 def evaluation_problems(problems: list[Problem], count: int, source: Path) -> list[Problem]:
@@ -63,14 +67,43 @@ def step_of(checkpoint: Path) -> int:
     return int(checkpoint.name.removeprefix("step"))
 
 
+def _sample_with(
+    params: Params,
+    run: RunId,
+    checkpoint: Path,
+    problems: list[Problem],
+    samples: int,
+    scratch: Path,
+    gpus: int,
+) -> pd.DataFrame:
+    """The rollouts of a checkpoint with the engine of the settings; vLLM's are kept until the run is done."""
+    if params.rollouts.engine == "transformers":
+        return _sample_checkpoint(params, run, checkpoint, problems, samples)
+    kept = scratch / f"{checkpoint.name}-{hash_path(checkpoint)}.parquet"
+    _, line = params.run(run.path)
+    if not kept.exists():
+        rows = [(problem, i) for problem in problems for i in range(samples)]
+        graded = roll_out_with_vllm(
+            params,
+            checkpoint,
+            [problem for problem, _ in rows],
+            template=params.models[run.model].prompt_template,
+            max_response_tokens=params.rl_settings(line).max_response_tokens,
+            seed=_seed_of(params, run, checkpoint),
+            gpus=gpus,
+            scratch=(scratch / checkpoint.name).absolute(),
+        )
+        write_parquet(_rows(params, run, checkpoint, graded, [i for _, i in rows]), kept)
+    return pd.read_parquet(kept)
+
+
 def _sample_checkpoint(
     params: Params, run: RunId, checkpoint: Path, problems: list[Problem], samples: int
 ) -> pd.DataFrame:
     settings, (_, line) = params.rollouts, params.run(run.path)
     policy, tokenizer = load_policy(checkpoint, params.runtime)
     model = policy.to(policy.dtype).eval().model
-    seed = int(hash_json([settings.seed, run.path, step_of(checkpoint)])[:15], base=16)
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(_seed_of(params, run, checkpoint))
     rows = [(problem, i) for problem in problems for i in range(samples)]
     frames = []
     for first in range(0, len(rows), settings.batch_size):
@@ -85,15 +118,23 @@ def _sample_checkpoint(
             reward=params.reward,
             generator=generator,
         )
-        frames.append(
-            records(
-                graded,
-                run,
-                checkpoint=hash_path(checkpoint),
-                rl_step=step_of(checkpoint),
-                split=settings.split,
-                sample_ids=[i for _, i in batch],
-                temperature=settings.temperature,
-            )
-        )
+        frames.append(_rows(params, run, checkpoint, graded, [i for _, i in batch]))
     return pd.concat(frames)
+
+
+def _seed_of(params: Params, run: RunId, checkpoint: Path) -> int:
+    return int(hash_json([params.rollouts.seed, run.path, step_of(checkpoint)])[:15], base=16)
+
+
+def _rows(
+    params: Params, run: RunId, checkpoint: Path, graded: Graded, sample_ids: list[int]
+) -> pd.DataFrame:
+    return records(
+        graded,
+        run,
+        checkpoint=hash_path(checkpoint),
+        rl_step=step_of(checkpoint),
+        split=params.rollouts.split,
+        sample_ids=sample_ids,
+        temperature=params.rollouts.temperature,
+    )

@@ -16,8 +16,7 @@ from verl.trainer.ppo import core_algos
 from verl.workers.config import FSDPActorConfig
 
 from habits.params import Rl
-
-DUAL_CLIP = 3.0  # verl's clip_ratio_c: bound on the ratio where the advantage is negative
+from habits.training.constants import DUAL_CLIP
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ from habits.progress import Progress
 from habits.tasks.countdown import Problem
 from habits.tasks.countdown.table import read_problems
 from habits.training import objective
+from habits.training.guards import Watch
 from habits.training.roll_out import Graded, records, roll_out
 
 ADAM_BETAS = (0.9, 0.95)
@@ -66,6 +67,7 @@ def run_rl(params: Params, run: str, start: Path, problems: Path, out: Path) -> 
         run_id=run_id,
         rl=rl,
         reward=params.reward,
+        watch=Watch(f"rl {run}", params.training.guards),
         template=params.models[run_id.model].prompt_template,
         micro_batch_tokens=params.runtime.micro_batch_tokens,
         policy=policy,
@@ -87,6 +89,7 @@ class Trainer:
     run_id: RunId
     rl: Rl
     reward: Reward
+    watch: Watch
     template: str
     micro_batch_tokens: int
     policy: Policy
@@ -128,6 +131,7 @@ class Trainer:
             targets = objective.targets(reward_B_R, graded.samples.value_B_R, mask, groups, self.rl)
             update = self.update(graded, targets, reference, generator)
             self.record(graded, reference, update, time.monotonic() - started)
+            self.watch.check(self.metrics[-1], graded.responses)
             progress.update(
                 self.step, accuracy=self.metrics[-1]["accuracy"], tokens=self.metrics[-1]["mean_tokens"]
             )

@@ -1,0 +1,146 @@
+"""The workflow with an LLM teacher: from its server to the models, then without it, from the store."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+from asking import CANARY
+from vendor_formats import Asked
+from vendor_server import VendorServer
+
+from habits import jobs
+from habits.cli import PRESETS
+from habits.priming.sets import INSTRUCTIONS, demonstrations_for
+from taught_by_symbols import reply
+
+ROOT = Path(__file__).parents[2]
+TEACHER = {
+    "provider": "anthropic",
+    "model": "claude-x-20260101",
+    "api_key_env": "CANARY_KEY",
+    "batches": True,
+}
+
+
+@pytest.fixture
+def server() -> Iterator[VendorServer]:
+    """Claude, played by the symbolic teacher."""
+
+    def answer(asked: Asked) -> str:
+        return reply(asked.system, asked.user)
+
+    with VendorServer(answer, key=CANARY) as server:
+        yield server
+
+
+def settings(url: str, **changes: Any) -> dict[str, Any]:
+    """The smoke preset with an LLM teacher behind ``url``, its models hardly trained."""
+    raw = yaml.safe_load((PRESETS / "smoke.yaml").read_text())
+    price = raw["llm"]["models"]["claude"]["price"]
+    raw["llm"]["models"]["claude"] = TEACHER | {"base_url": url, "price": price}
+    raw["llm"]["batch"] = False  # The batch API has tests of its own, and between two looks at it are 15 s.
+    for model in raw["models"].values():
+        model["steps"] = 20
+    raw["teaching"]["requests_per_trace"] = 1.2
+    return raw | {"teacher": "claude"} | changes
+
+
+def run(folder: Path, raw: dict[str, Any], *targets: str, key: str = CANARY) -> str:
+    """Run the workflow in ``folder`` with settings ``raw``; its messages."""
+    (folder / "settings.yaml").write_text(yaml.safe_dump(raw))
+    options = ("--cores", "all", "--directory", folder, "--configfile", folder / "settings.yaml")
+    kept = {k: v for k, v in os.environ.items() if k not in {jobs.WORKFLOW_PID, jobs.PARAMS_FILE}}
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", *options, "--", *targets],
+        cwd=ROOT,
+        env=kept | {"PYTHONPATH": str(ROOT / "workflow"), "CANARY_KEY": key},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-5000:]
+    return done.stdout
+
+
+def replayed(first: Path, second: Path, raw: dict[str, Any], *targets: str) -> None:
+    """Run again elsewhere, from the stored replies alone: no server, no key."""
+    shutil.copytree(first / "data/replies", second / "data/replies")
+    raw["llm"]["mode"] = "replay"
+    run(second, raw, *targets, key="")
+
+
+def artifacts(folder: Path) -> dict[str, bytes]:
+    """Tables, decisions and weights by name; the store itself is not one."""
+    found = [p for kind in ("parquet", "safetensors", "csv", "json") for p in folder.glob(f"*/**/*.{kind}")]
+    known = {str(path.relative_to(folder)): path for path in found if path.parts[-2] != "replies"}
+    skipped = ("provenance.json", "MANIFEST.json")
+    hidden = (".snakemake", "scratch", "logs")
+    return {
+        name: path.read_bytes()
+        for name, path in known.items()
+        if not name.endswith(skipped) and not name.startswith(hidden)
+    }
+
+
+def assert_no_key_in(folder: Path, printed: str) -> None:
+    assert CANARY not in printed
+    leaks = [path for path in folder.rglob("*") if path.is_file() and CANARY.encode() in path.read_bytes()]
+    assert not leaks
+
+
+def test_a_set_is_asked_for_chosen_and_trained_on_and_again_from_the_store(
+    server: VendorServer, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir(), second.mkdir()
+    traces = [
+        f"data/priming/{name}/seed1.parquet"
+        for name in ("backtracking_verification", "negative_only", "length_matched_empty_cot")
+    ]
+    raw = settings(server.url)
+    printed = run(first, raw, *traces, "results/sft/plain/backtracking_verification/seed1")
+    assert_no_key_in(first, printed)
+    asked = {name: len(pd.read_parquet(first / f"data/teaching/{name}.parquet")) for name in SHARING}
+    assert asked == {"backtracking_verification": 116, "negative_only": 288, "all_strategies": 116}
+    # The negative set begins with its parent's requests, which are paid for once.
+    assert len(server.bill) == 288 + 116 and not server.paid_twice()
+    negative = pd.read_parquet(first / "data/priming/negative_only/seed1.parquet")
+    assert set(negative["teacher"]) == {"claude"} and "correct" not in set(negative["verdict"])
+    replayed(first, second, raw, *traces)
+    assert len(server.bill) == 288 + 116
+    made = artifacts(second)
+    assert len(made) == 9 and made.items() <= artifacts(first).items()
+
+
+SHARING = ("backtracking_verification", "negative_only", "all_strategies")
+
+
+@pytest.mark.slow
+def test_the_whole_chain_runs_with_an_llm_teacher_and_again_without_its_server(
+    server: VendorServer, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir(), second.mkdir()
+    raw = settings(server.url)
+    printed = run(first, raw, "all")
+    assert_no_key_in(first, printed)
+    primed = {line["priming"] for line in raw["matrix"]} - {"none"}
+    needed = {demonstrations_for(name) for name in primed} | {
+        INSTRUCTIONS[demonstrations_for(name)] for name in primed
+    }
+    assert {path.stem for path in (first / "data/teaching").glob("*.parquet")} == needed
+    assert len(server.bill) > 500 and not server.paid_twice()
+    page = (first / "reports/data.html").read_text()
+    assert "Replies of the teacher" in page and "claude" in page
+    replayed(first, second, raw, "all")
+    made = artifacts(first)
+    assert len(made) > 80 and artifacts(second) == made

@@ -1,0 +1,119 @@
+"""Figure: does a longer response mean a better one? Across problems, and among responses to one problem."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from habits.analysis.cot_length import ALL, ALL_PROBLEMS, SAME_PROBLEM
+from habits.artifacts import ArtifactError
+from habits.figures.drawing import Bar, Drawing, handle, point
+from habits.figures.style import BLACK, Look, look
+from habits.figures.tables import Tables
+
+METRIC = "accuracy"
+MARKERS = {ALL_PROBLEMS: "all problems together", SAME_PROBLEM: "same problem"}
+
+
+@dataclass(frozen=True)
+class Group:
+    """One line of the panels: its look, its rows of length_bins and of length_slopes."""
+
+    look: Look
+    bins: pd.DataFrame
+    slopes: pd.DataFrame
+
+
+def draw(tables: Tables) -> Drawing:
+    """Evaluation rollouts of every condition trained with the main algorithm."""
+    bins, slopes = (_main(tables.read(name)) for name in ("length_bins", "length_slopes"))
+    groups = []
+    for model, priming, algorithm in dict.fromkeys(
+        (r.model, r.priming, r.algorithm) for r in tables.params.runs
+    ):
+        if algorithm == tables.algorithm:
+            condition = f"{model}/{priming}/{algorithm}"
+            own = [table[table["condition"] == condition] for table in (bins, slopes)]
+            if any(part.empty for part in own):
+                raise ArtifactError(
+                    f"{tables.folder}: length_bins.parquet or length_slopes.parquet has nothing for "
+                    f"{condition}; run the analyses again"
+                )
+            groups.append(Group(look(model, priming), *own))
+    n = int(bins.loc[bins["comparison"] == ALL_PROBLEMS].groupby("condition")["n"].sum().min())
+    confidence = tables.params.statistics.confidence
+    return Drawing(
+        draw_lengths(groups, "tokens"),
+        "Is a longer response a better one?",
+        f"Evaluation rollouts of all steps, n = {n:,} or more a condition. {caption(confidence)}",
+        "Two panels of accuracy against response length in tokens, one line a condition: across all "
+        "problems, and relative to the same problem; beside them each condition's slope in both comparisons.",
+    )
+
+
+def caption(confidence: float) -> str:
+    """What the panels show and how their intervals were made."""
+    return (
+        "Left: accuracy in ten quantile bins of length. Middle: the same after taking out each problem's "
+        "and each policy's own mean, among problems with several responses; across problems length and "
+        "difficulty are mixed up, here they are not. Open markers: most responses of the bin were cut off. "
+        "Right: change in accuracy per 100 more tokens, responses that were cut off left out. "
+        f"Bars: {confidence:.0%} intervals, cluster-robust by problem."
+    )
+
+
+def draw_lengths(groups: list[Group], unit: str) -> Figure:
+    """Bins of all problems, bins within problems, slopes; one line or row a group."""
+    figure = Figure(figsize=(13, max(4.2, 1.6 + 0.32 * len(groups))))
+    left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1, 0.9])
+    for ax, comparison in ((left, ALL_PROBLEMS), (middle, SAME_PROBLEM)):
+        for group in groups:
+            rows = group.bins[group.bins["comparison"] == comparison]
+            _draw_bins(ax, rows.sort_values("mean_length"), group.look)
+    left.set(title="All problems together", xlabel=f"Response length ({unit})", ylabel="Accuracy")
+    left.set_ylim(bottom=0)
+    middle.set(
+        title="Same problem",
+        xlabel=f"Length relative to the problem's mean ({unit})",
+        ylabel="Accuracy relative to it",
+    )
+    middle.axhline(0, color=BLACK, linewidth=0.7)
+    _draw_slopes(right, groups, unit)
+    return figure
+
+
+def _main(table: pd.DataFrame) -> pd.DataFrame:
+    return table[(table["source"] == "evaluation") & (table["phase"] == ALL) & (table["metric"] == METRIC)]
+
+
+def _draw_bins(ax: Axes, rows: pd.DataFrame, appearance: Look) -> None:
+    ax.plot(rows["mean_length"], rows["mean"], color=appearance.color, linewidth=1.1, zorder=2)
+    numbers = rows[["mean_length", "mean", "low", "high", "truncated"]].to_numpy(dtype=float)
+    for length, mean, low, high, truncated in numbers.tolist():
+        bar = Bar(mean, low, high) if np.isfinite(low) else Bar(mean, mean, mean)
+        point(ax, Bar(length, length, length), bar, appearance, filled=not truncated > 0.5, size=4.5)
+
+
+def _draw_slopes(ax: Axes, groups: list[Group], unit: str) -> None:
+    for place, group in enumerate(groups):
+        rows = group.slopes[group.slopes["responses"] == "complete"]
+        for comparison, offset in ((ALL_PROBLEMS, -0.16), (SAME_PROBLEM, 0.16)):
+            own = rows.loc[rows["comparison"] == comparison, ["slope", "low", "high"]].to_numpy(dtype=float)
+            if np.isfinite(own).all():
+                level = Bar(place + offset, place + offset, place + offset)
+                bar = Bar(*(100 * own[0]).tolist())
+                point(ax, bar, level, group.look, filled=comparison == SAME_PROBLEM, size=6)
+    ax.axvline(0, color=BLACK, linewidth=0.7)
+    ax.set_yticks(range(len(groups)), [group.look.label for group in groups])
+    ax.set_ylim(len(groups) - 0.5, -0.5)
+    ax.set(title="Slope", xlabel=f"Change in accuracy per 100 {unit} (points)")
+    ax.grid(axis="y", visible=False)
+    looks = [Look(MARKERS[ALL_PROBLEMS], BLACK, "o"), Look(MARKERS[SAME_PROBLEM], BLACK, "o")]
+    handles = [handle(item) for item in looks]
+    for item, filled in zip(handles, (False, True), strict=True):
+        item.set(linestyle="none", markerfacecolor=BLACK if filled else "white")
+    ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
