@@ -18,6 +18,7 @@ from checkout import (
     clone,
     edit,
     flip,
+    git_commit,
     planned,
     run,
     succeed,
@@ -25,6 +26,8 @@ from checkout import (
 )
 from habits import sources
 from habits.cli import PRESETS
+from habits.llm.requests import Reply, Request, Usage
+from habits.llm.store import Record, ReplyStore
 from habits.params import Params
 
 AFTER_RL = {"rl", "rollouts", "behaviors", "statistics", "analyses", "claims", "figures", "report"}
@@ -46,8 +49,13 @@ def untouched(original: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 # dvc.yaml and the rules
 
 
-def phases() -> dict[str, dict]:
+def stages() -> dict[str, dict]:
     return yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+
+def phases() -> dict[str, dict]:
+    """The stages that run rules: all but ``replies``, whose folder any rule may add to."""
+    return {name: stage for name, stage in stages().items() if name != "replies"}
 
 
 def outputs_of(phase: dict) -> list[str]:
@@ -78,7 +86,7 @@ def test_a_phase_runs_its_rules_and_those_before(name: str, tmp_path: Path) -> N
 
 def test_no_folder_of_a_run_is_outside_the_phases(original: Path) -> None:
     made = {f"{root}/{path.name}" for root in ("data", "results") for path in (original / root).iterdir()}
-    assert made | {"reports"} == {folder for phase in phases().values() for folder in outputs_of(phase)}
+    assert made | {"reports"} == {folder for stage in stages().values() for folder in outputs_of(stage)}
 
 
 @pytest.mark.parametrize("name", list(phases()))
@@ -111,8 +119,8 @@ def test_phases_read_what_earlier_phases_write(original: Path) -> None:
 def test_a_run_of_snakemake_is_recorded_by_dvc(original: Path) -> None:
     assert changed_phases(original) == set()
     lock = yaml.safe_load((original / "dvc.lock").read_text())["stages"]
-    assert {out["path"] for phase in lock.values() for out in phase["outs"]} == {
-        folder for phase in phases().values() for folder in outputs_of(phase)
+    assert {out["path"] for stage in lock.values() for out in stage["outs"]} == {
+        folder for stage in stages().values() for folder in outputs_of(stage)
     }
 
 
@@ -244,3 +252,74 @@ def test_queued_and_temporary_experiments_leave_the_workspace_alone(pulled: Path
     succeed(pulled, "dvc", "exp", "apply", "aside")
     assert_nothing_to_do(pulled)
     assert yaml.safe_load((pulled / "params.yaml").read_text())["rl"]["learning_rate"] == 0.0003
+
+
+# Replies of language models
+
+
+REQUESTS = [Request("openai", "m", f"question {number}", 9) for number in range(4)]
+
+
+def pay(folder: Path, number: int, *, killed: bool = False) -> None:
+    """Store a reply as a step does that nobody has recorded yet."""
+    store = ReplyStore(folder / "data/replies")
+    reply = Reply(f"reply {number}", "end_turn", Usage(), "id", "m")
+    store.add([Record(REQUESTS[number], reply, f"payment {number}", 1.0, "rule", 0.1, False)])
+    if not killed:
+        store.close()
+
+
+def paid(folder: Path) -> set[int]:
+    stored = ReplyStore(folder / "data/replies").get(request.key for request in REQUESTS)
+    return {number for number, request in enumerate(REQUESTS) if request.key in stored}
+
+
+def test_replies_are_recorded_pushed_and_pulled(pulled: Path, tmp_path: Path) -> None:
+    """Also those of a process that was killed; and recording them is not a reason to run anything."""
+    pay(pulled, 0)
+    pay(pulled, 1, killed=True)
+    succeed(pulled, "habits", "record")
+    assert_nothing_to_do(pulled)
+    assert not list((pulled / "data/replies").glob("*.new.parquet"))
+    assert all(path.stat().st_nlink > 1 for path in (pulled / "data/replies").glob("*.parquet"))
+    git_commit(pulled)
+    succeed(pulled, "dvc", "push", "--quiet")
+    far = clone(pulled, tmp_path / "far")
+    assert paid(far) == {0, 1}
+    assert_nothing_to_do(far)
+
+
+def test_replies_that_nobody_recorded_survive_whatever_dvc_restores(pulled: Path) -> None:
+    pay(pulled, 0)
+    succeed(pulled, "habits", "record")
+    pay(pulled, 1)
+    pay(pulled, 2, killed=True)
+    succeed(pulled, "dvc", "checkout", "--force", "--quiet")
+    assert_nothing_to_do(pulled)
+    succeed(pulled, "dvc", "exp", "run", "--quiet", "-S", "statistics.bootstrap=100")
+    assert paid(pulled) == {0, 1, 2}
+    assert changed_phases(pulled) == set()
+    assert "up to date" in succeed(pulled, "dvc", "repro")
+    succeed(pulled, "git", "reset", "--quiet", "--hard")
+    succeed(pulled, "dvc", "checkout", "--quiet")
+    succeed(pulled, "dvc", "exp", "apply", succeed(pulled, "dvc", "exp", "list", "--name-only").strip())
+    assert paid(pulled) == {0, 1, 2}, "an experiment brings its replies back"
+
+
+@pytest.mark.slow
+def test_an_experiment_in_a_folder_of_its_own_starts_with_the_recorded_replies(pulled: Path) -> None:
+    pay(pulled, 0)
+    succeed(pulled, "habits", "record")
+    git_commit(pulled)
+    succeed(pulled, "dvc", "exp", "run", "--temp", "-n", "aside", "-S", "statistics.bootstrap=100")
+    assert paid(pulled) == {0}
+    succeed(pulled, "dvc", "exp", "apply", "aside")
+    assert paid(pulled) == {0}
+
+
+def test_a_record_that_fails_leaves_new_replies_hidden_from_dvc(pulled: Path) -> None:
+    pay(pulled, 0)
+    (pulled / "dvc.yaml").write_text("stages: [broken]")
+    assert "habits record" in run(pulled, "habits", "record").stdout
+    (name,) = (path.name for path in (pulled / "data/replies").iterdir())
+    assert name.endswith(".new.parquet") and paid(pulled) == {0}

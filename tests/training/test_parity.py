@@ -24,7 +24,8 @@ from habits.params import Rl
 from habits.training import objective
 from habits.training.rl import spread
 from habits.training.verl.config import compose
-from habits.training.verl.overrides import Job, rl_overrides
+from habits.training.verl.overrides import Job
+from habits.training.verl.rl_overrides import rl_overrides
 
 PROMPTS, RESPONSES = (8, 6, 9, 7, 8, 8), (6, 1, 3, 5, 2, 6)
 REWARDS = [1.0, 0.0, 0.1, 1.0, 0.1, 0.0]

@@ -9,7 +9,9 @@ import yaml
 from habits import params as settings
 from habits.cli import PRESETS
 from habits.training.verl.config import VerlConfigError, check_rl, check_sft, compose
-from habits.training.verl.overrides import Job, Override, rl_overrides, sft_overrides
+from habits.training.verl.overrides import Job, Override
+from habits.training.verl.rl_overrides import rl_overrides
+from habits.training.verl.sft_overrides import sft_overrides
 
 
 def preset(name: str, **rl: object) -> settings.Params:

@@ -19,7 +19,7 @@ INFRASTRUCTURE = frozenset(
     | {"jobs", "sources", "workdir", "hashing", "manifests", "versions"}
     # How replies are fetched and kept. What is asked, and what a reply is, stands in llm.requests.
     | {f"llm.{name}" for name in ("client", "session", "singles", "batches", "batch", "intents", "pacing")}
-    | {f"llm.{name}" for name in ("store", "durable", "ledger", "prices", "providers")}
+    | {f"llm.{name}" for name in ("store", "segments", "durable", "ledger", "prices", "providers")}
     | {"llm.anthropic_messages", "llm.openai_chat"}
 )
 

@@ -1,6 +1,7 @@
 """DVC's record of a finished run: dvc.lock and the cache, brought up to date in one step.
 
-Reads dvc.yaml, params.yaml and all results; writes dvc.lock and ``.dvc/cache``. Without git or DVC's
+Reads dvc.yaml, params.yaml, all results and the replies of language models; writes dvc.lock and
+``.dvc/cache``, and gives new replies their lasting names. Without git or DVC's
 folder there is nothing to record in, and nothing happens.
 """
 
@@ -15,24 +16,30 @@ from pathlib import Path
 from habits import restore
 from habits.artifacts import MANIFEST, ROOTS, ArtifactError, write_text
 from habits.hashing import Hashes, combined
+from habits.llm import segments
 
 RECORDED = Path(".snakemake/habits/recorded")
+REPLIES = Path("data/replies")
 SOURCES = ("Snakefile", "dvc.yaml", "dvc.lock", "params.yaml")
 
 
 def record() -> None:
     """Let DVC take in all results as those of params.yaml and the code as they stand.
 
-    Inside a stage of DVC it is only prepared: DVC records its outputs itself.
+    Inside a stage of DVC it is only prepared, new replies by their lasting names: DVC records its outputs
+    itself.
 
     Raises:
         ArtifactError: DVC failed; the message holds its own.
     """
+    if is_stage():
+        segments.admit(REPLIES)
     if not _tracked():
         return
     if is_stage():
         restore.keep()
         return
+    admitted = segments.admit(REPLIES)
     hashes = Hashes()
     if RECORDED.exists() and RECORDED.read_text() == _state(hashes):
         return
@@ -47,6 +54,7 @@ def record() -> None:
     )
     if run.returncode:
         restore.give_back()
+        segments.withdraw(admitted)
         raise ArtifactError(
             f"DVC has not recorded the results:\n{run.stdout.strip()}\nTry `habits record` again."
         )
@@ -69,5 +77,5 @@ def _state(hashes: Hashes) -> str:
     """A hash of all that dvc.lock is made from; manifests stand for the results."""
     code = (path for path in Path("workflow").rglob("*") if "__pycache__" not in path.parts)
     manifests = (path for root in ROOTS for path in Path(root).glob(f"**/{MANIFEST}"))
-    files = [*map(Path, SOURCES), *code, *manifests]
+    files = [*map(Path, SOURCES), *code, *manifests, *segments.segments(REPLIES).values()]
     return combined({str(path): hashes.file(path) for path in files if path.is_file()})

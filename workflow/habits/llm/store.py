@@ -5,7 +5,8 @@ ends, the journal is sealed into a parquet segment named by its content, which n
 journal of a process that was killed is sealed by the next one. So DVC may link segments read-only, and
 two stores are merged by copying files together.
 
-Reads and writes ``data/replies``: ``*.parquet`` and, while processes live, ``*.journal``.
+Reads and writes ``data/replies``: ``*.parquet`` (recorded by DVC), ``*.new.parquet`` (not yet) and, while
+processes live, ``*.journal``.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import pyarrow.parquet as pq
 
 from habits.llm.durable import put_in_place, sync
 from habits.llm.requests import Reply, Request
+from habits.llm.segments import NEW, segments
 
 REPLIES = Path("data/replies")
 SCHEMA = pa.schema(
@@ -98,7 +100,7 @@ class _Place:
 
     paid_at: float
     payment: str
-    segment: Path | None
+    segment: str | None
     reply: str | None
 
 
@@ -112,7 +114,7 @@ class ReplyStore:
     def __init__(self, folder: Path = REPLIES) -> None:
         self.folder = folder
         self._places: dict[str, _Place] = {}
-        self._segments: set[Path] = set()
+        self._segments: set[str] = set()
         self._journal: _Journal | None = None
         seal_dead(folder)
         self.refresh()
@@ -132,24 +134,24 @@ class ReplyStore:
         for path in self._journals():
             for row in _read_journal(path):
                 self._note(row["key"], _Place(row["paid_at"], row["payment"], None, row["reply"]))
-        for path in sorted(set(self.folder.glob("*.parquet")) - self._segments):
-            table = read_segment(path, ["key", "paid_at", "payment"])
+        for name in sorted(segments(self.folder).keys() - self._segments):
+            table = self._read(name, ["key", "paid_at", "payment"])
             for row in table.to_pylist():
-                self._note(row["key"], _Place(row["paid_at"], row["payment"], path, None))
-            self._segments.add(path)
+                self._note(row["key"], _Place(row["paid_at"], row["payment"], name, None))
+            self._segments.add(name)
 
     def get(self, keys: Iterable[str]) -> dict[str, Reply]:
         """The replies to those of ``keys`` that are stored."""
         found: dict[str, Reply] = {}
-        segments: dict[Path, list[str]] = {}
+        inside: dict[str, list[str]] = {}
         for key in set(keys):
             place = self._places.get(key)
             if place is not None and place.segment is not None:
-                segments.setdefault(place.segment, []).append(key)
+                inside.setdefault(place.segment, []).append(key)
             elif place is not None and place.reply is not None:
                 found[key] = Reply.from_json(place.reply)
-        for path, inside in segments.items():
-            table = read_segment(path, ["key", "payment", "reply"], inside)
+        for name, wanted in inside.items():
+            table = self._read(name, ["key", "payment", "reply"], wanted)
             for row in table.to_pylist():
                 if row["payment"] == self._places[row["key"]].payment:
                     found[row["key"]] = Reply.from_json(row["reply"])
@@ -170,8 +172,8 @@ class ReplyStore:
     def payments(self) -> list[tuple[str, float]]:
         """All payments with their dollars, those of every process."""
         paid = {row["payment"]: row["usd"] for path in self._journals() for row in _read_journal(path)}
-        for path in sorted(self.folder.glob("*.parquet")):
-            table = read_segment(path, ["payment", "usd"])
+        for name in segments(self.folder):
+            table = self._read(name, ["payment", "usd"])
             paid |= zip(table["payment"].to_pylist(), table["usd"].to_pylist(), strict=True)
         return list(paid.items())
 
@@ -185,6 +187,13 @@ class ReplyStore:
         if self._journal is not None:
             self._journal.seal()
             self._journal = None
+
+    def _read(self, name: str, columns: list[str], keys: list[str] | None = None) -> pa.Table:
+        """Columns of a segment, which another process may give another name meanwhile."""
+        known = segments(self.folder)
+        if name in known and known[name].exists():
+            return read_segment(known[name], columns, keys)
+        return read_segment(self.folder / f"{name}.parquet", columns, keys)
 
     def _journals(self) -> list[Path]:
         return sorted(self.folder.glob("*.journal"))
@@ -253,7 +262,7 @@ def _seal(journal: Path) -> None:
         pq.write_table(pa.Table.from_pylist(rows, SCHEMA), temporary, compression="zstd")
         with temporary.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        put_in_place(temporary, journal.with_name(f"{digest[:32]}.parquet"))
+        put_in_place(temporary, journal.with_name(f"{digest[:32]}{NEW}"))
     journal.unlink()
 
 
@@ -297,11 +306,10 @@ def spent_by_rule(folder: Path = REPLIES) -> pd.DataFrame:
     """
     sums = ["input", "cached_input", "cache_write", "output", "usd"]
     columns = ["payment", "rule", "model", "batch", *sums]
-    journals = [
-        pd.DataFrame(_read_journal(path), columns=columns) for path in sorted(folder.glob("*.journal"))
-    ]
-    segments = [read_segment(path, columns).to_pandas() for path in sorted(folder.glob("*.parquet"))]
-    rows = pd.concat([*journals, *segments]) if journals or segments else pd.DataFrame(columns=columns)
-    rows = rows.drop_duplicates("payment").assign(calls=1, in_batches=rows["batch"].astype(int))
+    tables = [pd.DataFrame(_read_journal(path), columns=columns) for path in sorted(folder.glob("*.journal"))]
+    tables += [read_segment(path, columns).to_pandas() for path in segments(folder).values()]
+    rows = pd.concat([table for table in tables if len(table)] or [pd.DataFrame(columns=columns)])
+    rows = rows.drop_duplicates("payment").assign(calls=1)
+    rows["in_batches"] = rows["batch"].astype(int)
     table = rows.groupby(["rule", "model"], as_index=False)[["calls", "in_batches", *sums]].sum()
     return table.sort_values(["rule", "model"], ignore_index=True)

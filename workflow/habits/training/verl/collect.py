@@ -41,12 +41,15 @@ class Collector:
         run: names the rows.
         scratch: work in progress of the run.
         attempt: where verl's processes write now.
+        temperature: of the rollouts.
+        unused: metrics that this algorithm does not have; 0, as with the local trainer.
     """
 
     run: RunId
     scratch: Path
     attempt: Path
     temperature: float
+    unused: frozenset[str] = frozenset()
     rollouts: dict[int, list[Record]] = field(default_factory=lambda: defaultdict(list))
     verl: dict[int, Record] = field(default_factory=dict)
     offsets: dict[Path, int] = field(default_factory=dict)
@@ -115,7 +118,9 @@ class Collector:
             "mean_tokens": tokens / count,
             "rollout_tokens": tokens,
         }
-        return row | {name: first_of(verl, keys) for name, keys in VERL_METRICS.items()}
+        return row | {
+            name: 0.0 if name in self.unused else first_of(verl, keys) for name, keys in VERL_METRICS.items()
+        }
 
     def timing_row(self, step: int) -> dict[str, float]:
         """Seconds of a step, and rollout tokens a second."""

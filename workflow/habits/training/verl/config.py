@@ -15,10 +15,10 @@ from typing import Any, Literal
 
 from habits.artifacts import write_text
 from habits.mistakes import ParamsError
-from habits.training.verl.overrides import CPU_ROLLOUT, Override
+from habits.training.verl.overrides import Override
 
 Entry = Literal["ppo_trainer", "sft_trainer_engine"]
-ROLLOUTS = ("vllm", CPU_ROLLOUT)
+ROLLOUTS = ("vllm", "hf_cpu")
 LOGGERS = ("file", "console")
 RESUME = ("auto", "disable", "resume_path")
 

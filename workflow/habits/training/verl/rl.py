@@ -22,7 +22,8 @@ from habits.progress import Progress
 from habits.tasks.countdown.table import read_problems
 from habits.training.guards import Watch
 from habits.training.verl import checkpoints, collect, config, data, process
-from habits.training.verl.overrides import Job, rl_overrides
+from habits.training.verl.overrides import Job
+from habits.training.verl.rl_overrides import rl_overrides
 
 
 def run_rl(params: Params, run: str, start: Path, problems: Path, out: Path, gpus: int) -> None:
@@ -102,8 +103,14 @@ class Session:
 
     def __post_init__(self) -> None:
         self.attempt = self.scratch / "attempt"
-        self.collector = collect.Collector(self.run, self.scratch, self.attempt, self.rl.temperature)
+        self.collector = self.new_collector()
         self.progress: Progress | None = None
+
+    def new_collector(self) -> collect.Collector:
+        """A collector of the present attempt."""
+        unused = {"value_loss"} if self.rl.algorithm != "ppo" else set()
+        unused |= {"kl"} if not (self.rl.kl_in_reward or self.rl.use_kl_loss) else set()
+        return collect.Collector(self.run, self.scratch, self.attempt, self.rl.temperature, frozenset(unused))
 
     @property
     def done(self) -> int:
@@ -120,7 +127,7 @@ class Session:
             return
         shutil.rmtree(self.attempt, ignore_errors=True)
         self.attempt.mkdir()
-        self.collector = collect.Collector(self.run, self.scratch, self.attempt, self.rl.temperature)
+        self.collector = self.new_collector()
         self.progress = Progress(f"rl {self.run.path}", self.rl.steps, self.done)
         main = self.scratch / "main_ppo.yaml"
         process.run(["verl.trainer.main_ppo"], main, self.attempt, self.verl, self.job.gpus, self.look)

@@ -21,7 +21,8 @@ from habits.params import Params
 from habits.progress import Progress
 from habits.training.verl import checkpoints, config, data, process
 from habits.training.verl.collect import first_of
-from habits.training.verl.overrides import Job, sft_overrides
+from habits.training.verl.overrides import Job
+from habits.training.verl.sft_overrides import sft_overrides
 
 
 def run_sft(
