@@ -111,6 +111,8 @@ def outputs(verb: str, out: Path, options: dict[str, str]) -> list[Path]:
             return [out / "curves.parquet", out / "final.parquet"]
         case "analyses":
             return [out / "length_bins.parquet"]
+        case "calibration":
+            return [out / "agreement.parquet"]
         case "figures":
             return [out / f"{options['--name']}.{kind}" for kind in ("svg", "png", "pdf", "json")]
         case "report":

@@ -80,7 +80,7 @@ def test_a_phase_runs_its_rules_and_those_before(name: str, tmp_path: Path) -> N
     rules = {rule for before in names[: names.index(name) + 1] for rule in rules_of(phases()[before])}
     options = phases()[name]["cmd"].removeprefix("snakemake --cores all").split()
     smoke = ("--configfile", PRESETS / "smoke.yaml", "--directory", tmp_path)
-    plan = planned(ROOT, *options, *smoke, "--config", "teacher=claude")
+    plan = planned(ROOT, *options, *smoke, "--config", "teacher=claude", "judge=gpt-4o-mini")
     assert set(plan) == rules, f"cmd of phase {name} in dvc.yaml"
 
 

@@ -85,7 +85,7 @@ def test_a_plan_has_a_job_for_everything_in_the_matrix(preset: str, tmp_path: Pa
     params = load(PRESETS / f"{preset}.yaml")
     primed = {(run.model, run.priming, run.seed) for run in params.runs if run.priming != "none"}
     runs = len(params.runs)
-    assert planned("--configfile", PRESETS / f"{preset}.yaml", "--directory", tmp_path) == {
+    expected = {
         "problems": 1,
         "base_model": len({run.model for run in params.runs}),
         "priming": len({(priming, seed) for _, priming, seed in primed}),
@@ -100,6 +100,11 @@ def test_a_plan_has_a_job_for_everything_in_the_matrix(preset: str, tmp_path: Pa
         "figures": len(available_figures(params)),
         "report": 1,
     }
+    if params.teacher != "symbolic":
+        expected["teaching"] = len({demonstrations_for(priming) for _, priming, _ in primed})
+    if params.judge != "none":
+        expected |= {"judging": runs, "calibration": 1}
+    assert planned("--configfile", PRESETS / f"{preset}.yaml", "--directory", tmp_path) == expected
 
 
 def test_an_llm_teacher_is_asked_once_a_set_whatever_the_seeds(tmp_path: Path) -> None:
@@ -119,6 +124,15 @@ def test_gpu_jobs_ask_for_what_the_preset_says(tmp_path: Path) -> None:
         ("rl", "4 GPUs, 256000 MB, 2880 min"),
         ("rollouts", "1 GPUs, 64000 MB, 480 min"),
     }
+
+
+def test_a_judge_is_asked_about_every_run_and_only_if_there_is_one(tmp_path: Path) -> None:
+    params = load(PRESETS / "laptop.yaml")
+    options = ("--configfile", PRESETS / "laptop.yaml", "--directory", tmp_path)
+    plan = planned(*options, "--config", "judge=gpt-4o-mini")
+    assert plan.pop("judging") == len(params.runs) and plan.pop("calibration") == 1
+    without = planned(*options)
+    assert plan == without | {"figures": without["figures"] + 2}
 
 
 def test_the_graph_is_printed(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ class Site:
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     root = tmp_path_factory.mktemp("report")
-    params = finished_params()
+    params = finished_params(judge="gpt-4o-mini")
     results, data = finish(params, root)
     out = root / "reports"
     write_report(params, results, data, out)

@@ -8,14 +8,21 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import yaml
 from safetensors.numpy import save_file
 
 from habits.analysis.analyses import write_analyses
+from habits.analysis.calibration import write_calibration
 from habits.analysis.claims import Claim, ClaimResult, ClaimsReport, Contrast, PublishedContrast, Side
-from habits.artifacts import stamp, write_parquet, write_text
+from habits.artifacts import replacing, stamp, write_parquet, write_text
+from habits.behaviors.behaviors import CARRIED
+from habits.behaviors.judging import JUDGED_SCHEMA, rater_of, sample_of
 from habits.behaviors.quality import write_quality
 from habits.figures import available_figures
+from habits.llm.requests import Reply, Request, Usage
+from habits.llm.store import Record, ReplyStore
 from habits.params import Params, RunId, validate
 
 LAPTOP = Path(__file__).parents[2] / "workflow" / "presets" / "laptop.yaml"
@@ -48,9 +55,10 @@ SMALL_MATRIX = [
 ]
 
 
-def finished_params(full: bool = False) -> Params:
+def finished_params(full: bool = False, judge: str = "none") -> Params:
     """The laptop preset, with four lines of matrix and few problems unless ``full``."""
     raw = yaml.safe_load(LAPTOP.read_text())
+    raw["judge"] = judge
     if not full:
         raw["matrix"] = SMALL_MATRIX
         raw["rollouts"]["problems"] = 12
@@ -77,6 +85,11 @@ def finish(params: Params, root: Path) -> tuple[Path, Path]:
     write_quality(params, data / "priming", data / "teaching", results / "quality" / "quality.parquet")
     _problems(params, data / "problems" / "countdown")
     _figures(params, results / "figures")
+    if params.judge != "none":
+        for run in params.runs:
+            _judging(params, results, run)
+        write_calibration(params, results, results / "calibration")
+        _replies(data / "replies", params)
     claims = results / "claims" / "claims.json"
     write_text(decided().model_dump_json(), claims)
     stamp(claims, settings={}, parents=[])
@@ -231,6 +244,46 @@ def _behaviors(rollouts: pd.DataFrame) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows).astype({"count": "Int64"})
+
+
+def _judging(params: Params, results: Path, run: RunId) -> None:
+    """A judge that overlooks the last span of each behavior, quotes hostile words, fails on every 15th."""
+    rollouts = pd.read_parquet(results / "rollouts" / f"{run.path}.parquet")
+    oracle = pd.read_parquet(results / "behaviors" / f"{run.path}.parquet").groupby("rollout_id")
+    rows = []
+    for number, record in enumerate(sample_of(params, rollouts).to_dict("records")):
+        status = ("unparsable", "refused", "error")[number // 15 % 3] if number % 15 == 14 else "ok"
+        for found in oracle.get_group(record["rollout_id"]).to_dict("records"):
+            spans = [*found["spans"]][:-1] if status == "ok" else []
+            quotes = [record["response"][span["start"] : span["end"]] for span in spans]
+            missing = [f"{HOSTILE} never"] if status == "ok" and record["response"] == HOSTILE else []
+            rows.append(
+                {
+                    **{name: record[name] for name in CARRIED},
+                    "behavior": found["behavior"],
+                    "count": len(spans) + 3 * len(missing) if status == "ok" else None,
+                    "rater": rater_of(params),
+                    "status": status,
+                    "spans": spans,
+                    "evidence": [*quotes, *missing],
+                    "missing_quotes": len(missing),
+                    "reply": "0" * 64,
+                    "reason": "" if status == "ok" else HOSTILE,
+                }
+            )
+    path = results / "judging" / f"{run.path}.parquet"
+    with replacing(path) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows, JUDGED_SCHEMA), temporary)
+    stamp(path, settings={}, parents=[], seed=run.seed)
+
+
+def _replies(folder: Path, params: Params) -> None:
+    """Two paid replies, of two rules."""
+    with ReplyStore(folder) as store:
+        for rule, usd in (("teaching", 1.25), ("judging", 0.0375)):
+            request = Request.to(params.llm, params.judge, user=rule, max_tokens=10)
+            reply = Reply("x", "end_turn", Usage(1000, 200, 0, 50), "id", "m")
+            store.add([Record(request, reply, rule, 1.0, rule, usd, batch=rule == "judging")])
 
 
 def _metrics(steps: int, rng: np.random.Generator) -> pd.DataFrame:

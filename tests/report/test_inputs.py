@@ -192,6 +192,8 @@ def test_time_of_rules_counts_each_job_once(site):
         "rl": 6,
         "rollouts": 6,
         "behaviors": 6,
+        "judging": 6,
+        "calibration": 1,
         "statistics": 1,
         "claims": 1,
         "figures": len(site.inputs.figures),

@@ -58,7 +58,8 @@ def is_whole_run():
 
 def record_run():
     """Write manifests; let DVC record a whole run. Results stay good if that fails, so it only says so."""
-    os.makedirs("data/teaching", exist_ok=True)  # DVC wants the folder also where nobody was asked.
+    for folder in ("data/teaching", "results/judging", "results/calibration"):
+        os.makedirs(folder, exist_ok=True)  # DVC wants the folders also where nobody was asked.
     manifests.export()
     try:
         if is_whole_run() or versions.is_stage():

@@ -15,6 +15,8 @@ rule report:
         "results/statistics",
         "results/analyses",
         "results/claims/claims.json",
+        if_judged(expand("results/judging/{run}.parquet", run=RUNS)),
+        if_judged(["results/calibration"]),
     output:
         "reports/index.html",
     log:

@@ -28,13 +28,8 @@ def draw(tables: Tables) -> Drawing:
         drawn = [(look, _series(part, name)) for name, look in BEHAVIOR_LOOKS.items()]
         curves(ax, [(look, series) for look, series in drawn if series.points["mean"].notna().any()])
         axes_words(ax, title, "RL step", label)
-        if statistic == "bias":
-            ax.set_ylim(auto=True)
-            ax.relim()
-            ax.autoscale(axis="y")
-            ax.axhline(0, color="black", linewidth=0.8, zorder=1)
-        else:
-            ax.set_ylim(min(0.0, float(part["low"].min(skipna=True))), 1.04)
+        ax.set_ylim(*_limits(part, 0.0 if statistic == "bias" else 1.0))
+        ax.axhline(0, color="black", linewidth=0.8, zorder=1)
     figure.legend(
         handles=[handle(look) for look in BEHAVIOR_LOOKS.values()], loc="outside lower center", ncols=4
     )
@@ -50,6 +45,14 @@ def draw(tables: Tables) -> Drawing:
         "Four line charts against RL step, one line a behavior: weighted kappa of judge and oracle, mean "
         "difference of their counts, precision and recall of the judge's finding a behavior at all.",
     )
+
+
+def _limits(rows: pd.DataFrame, highest: float) -> tuple[float, float]:
+    """Room for 0, ``highest`` and every interval."""
+    ends = rows[["low", "high"]].to_numpy(dtype=float)
+    bottom, top = float(np.nanmin(ends, initial=0.0)), float(np.nanmax(ends, initial=highest))
+    room = 0.04 * (top - bottom)
+    return (bottom - room if bottom < 0 else 0.0), top + room
 
 
 def _series(rows: pd.DataFrame, behavior: str) -> Series:

@@ -92,6 +92,27 @@ class Inputs:
         """Behavior counts of a run's evaluation rollouts."""
         return self.results / "behaviors" / f"{run.path}.parquet"
 
+    def judging(self, run: RunId) -> Path:
+        """The judge's counts of a sample of a run's evaluation rollouts."""
+        return self.results / "judging" / f"{run.path}.parquet"
+
+    @property
+    def calibration(self) -> Path:
+        """The judge compared with the oracle and corrected."""
+        return self.results / "calibration"
+
+    @property
+    def replies(self) -> Path:
+        """The store of all replies of language models."""
+        return self.data / "replies"
+
+    @property
+    def of_judge(self) -> list[Path]:
+        """What there is only with a judge."""
+        if self.params.judge == "none":
+            return []
+        return [*map(self.judging, self.runs), self.calibration]
+
     def metrics(self, run: RunId) -> Path:
         """RL metrics of a run, one row a step."""
         return self.results / "rl" / run.path / "metrics.parquet"
@@ -139,6 +160,7 @@ class Inputs:
             self.quality,
             *problems,
             *map(self.base_model, self.models),
+            *self.of_judge,
         ]
 
     def check(self) -> None:

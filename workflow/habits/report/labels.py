@@ -65,6 +65,15 @@ METRICS = {
 }
 
 
+AGREEMENT = {
+    "weighted_kappa": "weighted kappa",
+    "precision": "precision",
+    "recall": "recall",
+    "correlation": "correlation",
+    "bias": "mean difference",
+}
+
+
 def words(name: str) -> str:
     """A name from a path as words: ``negative_only`` becomes ``negative only``."""
     return name.replace("_", " ")

@@ -1,8 +1,9 @@
-"""The report of a finished run: a static site of seven pages that opens from disk.
+"""The report of a finished run: a static site that opens from disk.
 
-Reads results/{claims,figures,analyses,rollouts,behaviors,rl,base_model,quality}, data/priming, data/problems
-and the provenance sidecars; writes index.html, figures.html, responses.html, rollouts.html, data.html,
-runs.html, settings.html and figures/ into the reports folder. The same inputs give the same bytes.
+Reads results/{claims,figures,analyses,rollouts,behaviors,rl,base_model,quality} and, with a judge,
+results/{judging,calibration}; data/{priming,problems,replies} and the provenance sidecars. Writes index.html,
+figures.html, responses.html, rollouts.html, judges.html (with a judge), data.html, runs.html, settings.html
+and figures/ into the reports folder. The same inputs give the same bytes.
 """
 
 from __future__ import annotations
@@ -17,15 +18,18 @@ from habits.artifacts import replacing, stamp, write_text
 from habits.params import Params
 from habits.progress import Progress
 from habits.report.claims import read_claims
+from habits.report.cost import spent
+from habits.report.disagreements import disagreements
 from habits.report.figures import MAIN, Figure, read_figures
 from habits.report.inputs import Inputs
+from habits.report.judges import JUDGE_FIGURES, judges
 from habits.report.overview import overview
 from habits.report.priming import priming_sets, splits
 from habits.report.responses import RESPONSE_FIGURES, response_lines
 from habits.report.rollouts import sample_for_page
 from habits.report.runs import run_lines
 from habits.report.settings import as_yaml, package_versions, provenance
-from habits.report.site import PAGES, Page, environment, render
+from habits.report.site import PAGES, Page, environment, pages_of, render
 
 
 def write_report(params: Params, results: Path, data: Path, out: Path) -> None:
@@ -44,9 +48,12 @@ def write_report(params: Params, results: Path, data: Path, out: Path) -> None:
     inputs.check()
     figures = read_figures(inputs.figures)
     _copy_figures(figures, out / "figures")
-    templates = environment()
-    progress = Progress("report", len(PAGES), every=0.0)
-    for done, page in enumerate(reversed(PAGES), start=1):
+    pages = pages_of(params)
+    for page in set(PAGES) - set(pages):
+        (out / page.file).unlink(missing_ok=True)
+    templates = environment(pages)
+    progress = Progress("report", len(pages), every=0.0)
+    for done, page in enumerate(reversed(pages), start=1):
         write_text(_page(templates, page, inputs, figures), out / page.file)
         progress.update(done)
     stamp(out, settings=params.model_dump(mode="json"), parents=inputs.files)
@@ -70,6 +77,15 @@ def _page(templates: Environment, page: Page, inputs: Inputs, figures: list[Figu
             }
         case "rollouts.html":
             content = {"sample": sample_for_page(inputs)}
+        case "judges.html":
+            content = {
+                "judges": judges(inputs),
+                "disagreements": disagreements(inputs),
+                "figures": [figure for figure in figures if figure.name in JUDGE_FIGURES],
+                "calls": inputs.params.judging.calls,
+                "confidence": inputs.params.statistics.confidence,
+                "spent": spent(inputs),
+            }
         case "data.html":
             content = {"sets": priming_sets(inputs), "splits": splits(inputs)}
         case "runs.html":
@@ -79,6 +95,7 @@ def _page(templates: Environment, page: Page, inputs: Inputs, figures: list[Figu
                 "yaml": as_yaml(inputs.params),
                 "provenance": provenance(inputs),
                 "versions": package_versions(),
+                "spent": spent(inputs),
             }
     return render(templates, page, preset=inputs.params.preset, **content)
 

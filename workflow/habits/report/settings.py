@@ -70,7 +70,7 @@ class _Job:
 
 def as_yaml(params: Params) -> str:
     """The settings in effect as YAML, in the order of the model."""
-    return yaml.safe_dump(params.model_dump(), sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
 def package_versions() -> dict[str, str]:
@@ -116,6 +116,9 @@ def _jobs(inputs: Inputs) -> Iterator[_Job]:
     yield from (_Job("rl", (inputs.metrics(run).parent,)) for run in inputs.runs)
     yield from (_Job("rollouts", (inputs.rollouts(run),)) for run in inputs.runs)
     yield from (_Job("behaviors", (inputs.behaviors(run),)) for run in inputs.runs)
+    if inputs.of_judge:
+        yield from (_Job("judging", (inputs.judging(run),)) for run in inputs.runs)
+        yield _Job("calibration", (inputs.calibration,))
     yield _Job("statistics", (inputs.results / "statistics",))
     yield _Job("claims", (inputs.claims,))
     yield from (_Job("figures", (figure.with_suffix(".json"),)) for figure in inputs.figures)

@@ -18,8 +18,10 @@ from urllib.parse import urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from habits.params import Params
 from habits.progress import clock
 from habits.report.labels import (
+    AGREEMENT,
     BEHAVIORS,
     REASONS,
     STATUSES,
@@ -47,14 +49,20 @@ PAGES = (
     Page("figures.html", "Figures", "Figures"),
     Page("responses.html", "Responses", "Length and language of responses"),
     Page("rollouts.html", "Rollouts", "Rollouts"),
+    Page("judges.html", "Judges", "How far the judge can be believed"),
     Page("data.html", "Data", "Priming sets and problems"),
     Page("runs.html", "Runs", "Runs"),
     Page("settings.html", "Settings", "Settings and provenance"),
 )
 
 
-def environment() -> Environment:
-    """The templates with everything they may use; an undefined name is an error, not an empty string."""
+def pages_of(params: Params) -> tuple[Page, ...]:
+    """The pages of a run's site: without a judge there is nothing to say about one."""
+    return tuple(page for page in PAGES if page.file != "judges.html" or params.judge != "none")
+
+
+def environment(pages: tuple[Page, ...] = PAGES) -> Environment:
+    """The templates with all they may use; an undefined name is an error, not an empty string."""
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -69,6 +77,7 @@ def environment() -> Environment:
         "number": number,
         "clock": clock,
         "signed": signed,
+        "change": change,
         "words": words,
         "priming": priming_name,
         "algorithm": algorithm_name,
@@ -79,9 +88,10 @@ def environment() -> Environment:
     }
     inline = {name: Markup((TEMPLATES / name).read_text()) for name in ("style.css", *SCRIPTS)}
     made.globals |= {
-        "pages": PAGES,
+        "pages": pages,
         "behaviors": BEHAVIORS,
         "reasons": REASONS,
+        "agreement": AGREEMENT,
         "points2": functools.partial(points, digits=2),
         "percent2": functools.partial(percent, digits=2),
         "signed3": functools.partial(signed, digits=3),
@@ -136,6 +146,11 @@ def probability(value: float) -> str:
 def million(parameters: int) -> str:
     """A parameter count such as ``0.8M`` or ``3.1B``."""
     return f"{parameters / 1e9:.1f}B" if parameters >= 1e9 else f"{parameters / 1e6:.2g}M"
+
+
+def change(value: float) -> str:
+    """A difference of two digits with its sign; an en dash when there is none."""
+    return "–" if math.isnan(value) else signed(value)
 
 
 def signed(value: float, digits: int = 2) -> str:
