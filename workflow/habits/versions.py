@@ -19,7 +19,6 @@ from habits.llm import segments
 from habits.manifests import ROOTS
 
 RECORDED = Path(".snakemake/habits/recorded")
-REPLIES = Path("data/replies")
 SOURCES = ("Snakefile", "dvc.yaml", "dvc.lock", "params.yaml")
 
 
@@ -32,10 +31,10 @@ def record() -> None:
         ArtifactError: DVC failed; the message holds its own.
     """
     if "DVC_STAGE" in os.environ:
-        segments.admit(REPLIES)
+        segments.admit(segments.REPLIES)
     if not _tracked() or "DVC_STAGE" in os.environ:
         return
-    admitted = segments.admit(REPLIES)
+    admitted = segments.admit(segments.REPLIES)
     hashes = Hashes()
     if RECORDED.exists() and RECORDED.read_text() == _state(hashes):
         return
@@ -65,5 +64,5 @@ def _state(hashes: Hashes) -> str:
     """A hash of all that dvc.lock is made from; manifests stand for the results."""
     code = (path for path in Path("workflow").rglob("*") if "__pycache__" not in path.parts)
     manifests = (path for root in ROOTS for path in Path(root).glob(f"**/{MANIFEST}"))
-    files = [*map(Path, SOURCES), *code, *manifests, *segments.segments(REPLIES).values()]
+    files = [*map(Path, SOURCES), *code, *manifests, *segments.segments(segments.REPLIES).values()]
     return combined({str(path): hashes.file(path) for path in files if path.is_file()})
