@@ -1,7 +1,9 @@
 """Asking one by one, through the vendors' SDKs and a socket, a server that misbehaves."""
 
 import json
+import os
 import re
+import signal
 import sys
 import time
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import children
 import pytest
 from asking import CANARY, QUICK, SYSTEM, VENDORS, llm_for, questions
+from dvc.repo.experiments.executor.local import EXEC_TMP_DIR
 from vendor_faults import Fault, first, some
 from vendor_server import Asked, Said, VendorServer
 
@@ -17,7 +20,8 @@ from habits.llm.ledger import Balance, BudgetError, Ledger
 from habits.llm.pacing import Waits
 from habits.llm.providers import ProviderError
 from habits.llm.requests import Answer, Request
-from habits.llm.store import REPLIES, ReplyStore, spent_by_rule
+from habits.llm.segments import EXPERIMENTS, REPLIES
+from habits.llm.store import ReplyStore, spent_by_rule
 from habits.params import Llm
 
 ALL = (*VENDORS, "local")
@@ -150,6 +154,38 @@ def test_no_more_than_max_in_flight_at_once_and_progress_is_told(capfd: pytest.C
         assert server.most_at_once == 5
     line = capfd.readouterr().err.splitlines()[-1]
     assert re.fullmatch(r"\[try gpt\] 40/40  usd [\d.e-]+  per_second [\d.]+  in_flight 0  0s left", line)
+
+
+def test_queued_experiments_share_replies_and_budget_with_their_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DVC runs them in copies of the project, and deletes those that fail."""
+    assert EXPERIMENTS == (".dvc", "tmp", EXEC_TMP_DIR)
+    copy = tmp_path.joinpath(*EXPERIMENTS, "tmp8a7b")
+    copy.mkdir(parents=True)
+    monkeypatch.chdir(copy)
+    with VendorServer() as server:
+        assert_good(ask_all(llm_for(server), "gpt"))
+        monkeypatch.chdir(tmp_path)
+        assert balance().spent == pytest.approx(server.paid)
+        assert_good(ask_all(llm_for(server), "gpt"))
+        assert len(server.bill) == 40
+    assert list(copy.iterdir()) == []
+
+
+def ask_slowly(url: str) -> None:
+    ask_all(llm_for(url), "gpt", 500)
+
+
+def test_an_interrupted_step_seals_what_it_has() -> None:
+    with VendorServer(latency=0.02) as server:
+        process = children.start(ask_slowly, server.url, log=Path("log"))
+        while len(server.bill) < 100:
+            time.sleep(0.005)
+        os.kill(process.pid or 0, signal.SIGINT)
+        assert children.finish(process) == [1] and "KeyboardInterrupt" in Path("log").read_text()
+        assert not list(REPLIES.glob("*.journal"))
+        assert len(ReplyStore().payments()) >= len(server.bill) - 16
 
 
 # Faults. Every one ends with all answers, none stored twice.

@@ -19,7 +19,6 @@ from habits.hashing import Hashes, combined
 from habits.llm import segments
 
 RECORDED = Path(".snakemake/habits/recorded")
-REPLIES = Path("data/replies")
 SOURCES = ("Snakefile", "dvc.yaml", "dvc.lock", "params.yaml")
 
 
@@ -33,13 +32,13 @@ def record() -> None:
         ArtifactError: DVC failed; the message holds its own.
     """
     if is_stage():
-        segments.admit(REPLIES)
+        segments.admit(segments.REPLIES)
     if not _tracked():
         return
     if is_stage():
         restore.keep()
         return
-    admitted = segments.admit(REPLIES)
+    admitted = segments.admit(segments.REPLIES)
     hashes = Hashes()
     if RECORDED.exists() and RECORDED.read_text() == _state(hashes):
         return
@@ -77,5 +76,5 @@ def _state(hashes: Hashes) -> str:
     """A hash of all that dvc.lock is made from; manifests stand for the results."""
     code = (path for path in Path("workflow").rglob("*") if "__pycache__" not in path.parts)
     manifests = (path for root in ROOTS for path in Path(root).glob(f"**/{MANIFEST}"))
-    files = [*map(Path, SOURCES), *code, *manifests, *segments.segments(REPLIES).values()]
+    files = [*map(Path, SOURCES), *code, *manifests, *segments.segments(segments.REPLIES).values()]
     return combined({str(path): hashes.file(path) for path in files if path.is_file()})

@@ -7,6 +7,7 @@ Reads and writes the response store (``data/replies``); keeps the ledger and bat
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from habits.llm.ledger import Ledger
 from habits.llm.pacing import Waits
 from habits.llm.providers import connect
 from habits.llm.requests import Answer, Request
+from habits.llm.segments import workspace
 from habits.llm.session import Session
 from habits.llm.singles import ask_each
-from habits.llm.store import REPLIES, ReplyStore
+from habits.llm.store import ReplyStore
 from habits.params import Llm
 
 SCRATCH = Path("scratch/llm")
@@ -33,8 +35,8 @@ def ask(
     requests: Sequence[Request],
     *,
     rule: str,
-    replies: Path = REPLIES,
-    scratch: Path = SCRATCH,
+    replies: Path | None = None,
+    scratch: Path | None = None,
     waits: Waits | None = None,
 ) -> list[Answer]:
     """The answers to ``requests``, in their order. What is stored already is not asked again.
@@ -44,8 +46,8 @@ def ask(
         model: name in ``llm.models`` of the model that all requests are for.
         requests: made by `Request.to` with the same model; equal ones are asked once.
         rule: who asks, in messages and in the table of costs.
-        replies: the response store.
-        scratch: what is under way.
+        replies: the response store; default: ``data/replies`` of this workspace.
+        scratch: what is under way; default: ``scratch/llm`` of this workspace.
         waits: other waiting times than usual, for tests.
 
     Raises:
@@ -58,8 +60,9 @@ def ask(
         missing = list({r.key: r for r in requests if r.key not in store}.values())
         failed: dict[str, str] = {}
         if missing and llm.mode == "replay":
-            raise _missing_replies(llm, model, requests, missing, rule, replies)
+            raise _missing_replies(llm, model, requests, missing, rule, store.folder)
         if missing:
+            scratch = scratch or workspace() / SCRATCH
             failed = asyncio.run(_fetch(llm, model, missing, rule, store, scratch, waits or Waits()))
         stored = store.get(request.key for request in requests)
     return [
@@ -83,6 +86,10 @@ async def _fetch(
             return await ask_in_batches(session, missing, scratch / "batches")
         return await ask_each(session, missing, llm.max_in_flight)
     finally:
+        if lost := ledger.balance().lost:
+            print(
+                f"[{session.name}] requests that were cut off may have cost ${lost:.4f} more", file=sys.stderr
+            )
         ledger.close()
         await provider.close()
 

@@ -1,4 +1,4 @@
-"""Names of the response store's segments: those that DVC has recorded, and new ones that it must not see.
+"""Where the response store is, and the names of its segments: recorded by DVC, or new.
 
 DVC deletes what it did not record whenever it restores a folder (``dvc exp run``, ``dvc checkout --force``).
 So new segments carry a name that ``.dvcignore`` hides; they get their lasting name just before DVC takes
@@ -9,7 +9,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+REPLIES = Path("data/replies")
 NEW = ".new.parquet"
+EXPERIMENTS = (".dvc", "tmp", "exps")
+
+
+def workspace() -> Path:
+    """The folder whose replies and budget count: the working directory, or the one that it experiments for.
+
+    DVC runs queued experiments in copies of the project, which it deletes when they fail: what they pay for
+    must not go with them, and they all spend one budget.
+    """
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if folder.parent.parts[-3:] == EXPERIMENTS:
+            return folder.parents[3]
+    return Path()
 
 
 def segments(folder: Path) -> dict[str, Path]:

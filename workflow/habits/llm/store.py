@@ -30,9 +30,8 @@ import pyarrow.parquet as pq
 
 from habits.llm.durable import put_in_place, sync
 from habits.llm.requests import Reply, Request
-from habits.llm.segments import NEW, segments
+from habits.llm.segments import NEW, REPLIES, segments, workspace
 
-REPLIES = Path("data/replies")
 SCHEMA = pa.schema(
     [
         ("key", pa.string()),
@@ -105,14 +104,14 @@ class _Place:
 
 
 class ReplyStore:
-    """The replies in a folder. One process may read while others write.
+    """The replies in a folder (default: of this workspace). One process may read while others write.
 
     Raises:
         StoreError: a file of the folder is damaged.
     """
 
-    def __init__(self, folder: Path = REPLIES) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder = folder or workspace() / REPLIES
         self._places: dict[str, _Place] = {}
         self._segments: set[str] = set()
         self._journal: _Journal | None = None
@@ -294,8 +293,8 @@ def read_segment(path: Path, columns: list[str], keys: list[str] | None = None) 
         ) from None
 
 
-def spent_by_rule(folder: Path = REPLIES) -> pd.DataFrame:
-    """What the stored replies cost: a row a rule and model.
+def spent_by_rule(folder: Path | None = None) -> pd.DataFrame:
+    """What the stored replies (default: of this workspace) cost: a row a rule and model.
 
     Returns:
         columns rule, model, calls, in_batches (calls), input, cached_input, cache_write, output (tokens),
@@ -306,6 +305,7 @@ def spent_by_rule(folder: Path = REPLIES) -> pd.DataFrame:
     """
     sums = ["input", "cached_input", "cache_write", "output", "usd"]
     columns = ["payment", "rule", "model", "batch", *sums]
+    folder = folder or workspace() / REPLIES
     tables = [pd.DataFrame(_read_journal(path), columns=columns) for path in sorted(folder.glob("*.journal"))]
     tables += [read_segment(path, columns).to_pandas() for path in segments(folder).values()]
     rows = pd.concat([table for table in tables if len(table)] or [pd.DataFrame(columns=columns)])
