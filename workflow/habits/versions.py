@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from habits import restore
-from habits.artifacts import MANIFEST, ROOTS, ArtifactError, write_text
+from habits.artifacts import MANIFEST, ROOTS, ArtifactError, full_disk, write_text
 from habits.hashing import Hashes, combined
 
 RECORDED = Path(".snakemake/habits/recorded")
@@ -47,9 +47,8 @@ def record() -> None:
     )
     if run.returncode:
         restore.give_back()
-        raise ArtifactError(
-            f"DVC has not recorded the results:\n{run.stdout.strip()}\nTry `habits record` again."
-        )
+        advice = full_disk(restore.LOCK) or "Try `habits record` again."
+        raise ArtifactError(f"DVC has not recorded the results:\n{run.stdout.strip()}\n{advice}")
     restore.drop()
     write_text(_state(hashes), RECORDED)
     hashes.save()
