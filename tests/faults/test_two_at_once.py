@@ -35,7 +35,7 @@ def test_the_second_run_is_refused_and_the_first_goes_on(
 ) -> None:
     folder = copy_of(edited, tmp_path / "checkout")
     running = start(folder, *first, QUICK_STEPS_SECONDS="3")
-    while running.poll() is None and not (folder / ".snakemake/incomplete").glob("*"):
+    while running.poll() is None and not any((folder / ".snakemake/incomplete").glob("*")):
         time.sleep(0.1)
     refused = run(folder, *second)
     assert running.poll() is None

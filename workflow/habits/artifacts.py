@@ -47,18 +47,45 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(path)
-        yield temporary
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        os.replace(temporary, path)
-    except Exception as error:
-        if _disk_is_full(path, error):
-            raise ArtifactError(_full_disk(path, error)) from error
-        raise
+        with naming_a_full_disk(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _remove_leftovers(path)
+            yield temporary
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            os.replace(temporary, path)
     finally:
         _remove(temporary)
+
+
+@contextlib.contextmanager
+def naming_a_full_disk(path: Path) -> Iterator[None]:
+    """Turn the many errors of libraries that write ``path`` on a full disk into one that names it.
+
+    Raises:
+        ArtifactError: the disk is full.
+    """
+    try:
+        yield
+    except Exception as error:
+        expected = type(error).__module__.startswith("habits.")
+        full = None if expected else full_disk(path, getattr(error, "errno", None))
+        if full is None:
+            raise
+        raise ArtifactError(f"{path}: {error}\n{full}") from error
+
+
+def full_disk(path: Path, code: int | None = None) -> str | None:
+    """What to tell of the disk of ``path`` if it is full: an error's code says so, or its free space."""
+    place = next(folder for folder in path.absolute().parents if folder.exists())
+    free = shutil.disk_usage(place).free
+    if free > FULL and code not in (errno.ENOSPC, errno.EDQUOT):
+        return None
+    disk = next(folder for folder in (place.resolve(), *place.resolve().parents) if os.path.ismount(folder))
+    return (
+        f"The disk of {disk} is full ({free / 1e6:.1f} MB free). Free some space there and run again: "
+        "nothing half-written is left, and finished steps stay."
+    )
 
 
 def _remove(path: Path) -> None:
@@ -74,24 +101,6 @@ def _remove_leftovers(path: Path) -> None:
         pid = left.suffixes[-2][1:]
         if pid.isdigit() and not psutil.pid_exists(int(pid)):
             _remove(left)
-
-
-def _disk_is_full(path: Path, error: Exception) -> bool:
-    """Whether ``error`` comes from a full disk: libraries have errors of their own for it, so look there."""
-    if type(error).__module__.startswith("habits."):
-        return False
-    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-        return True
-    return path.parent.exists() and shutil.disk_usage(path.parent).free < FULL
-
-
-def _full_disk(path: Path, error: Exception) -> str:
-    disk = next(folder for folder in path.resolve().parents if os.path.ismount(folder))
-    free = shutil.disk_usage(disk).free / 1e6
-    return (
-        f"{path}: the disk at {disk} is full ({free:.1f} MB free): {error}\n"
-        "Free some space there and run again: nothing half-written is left, and finished steps stay."
-    )
 
 
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:

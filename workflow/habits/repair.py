@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from habits import manifests, restore, versions
-from habits.artifacts import ArtifactError
+from habits.artifacts import NOT_CONTENT, ArtifactError
 from habits.hashing import Hashes
 
 
@@ -26,12 +26,14 @@ class Repaired:
         objects: removed from DVC's cache.
         restored: files that are again as recorded.
         deleted: outputs that have to be made again.
+        lost: files that no step can make again (replies of a model) and DVC has no sound copy of; they stay.
         strangers: files in an output folder that no step wrote; they stay.
     """
 
     objects: list[str]
     restored: list[str]
     deleted: list[str]
+    lost: list[str]
     strangers: list[str]
 
     def __str__(self) -> str:
@@ -39,6 +41,7 @@ class Repaired:
             "Broken or unfinished, removed from DVC's cache": self.objects,
             "Restored": self.restored,
             f"Deleted; make it again with `snakemake --cores all {' '.join(self.deleted)}`": self.deleted,
+            "Broken, and DVC has no sound copy": self.lost,
             "Written by no step; move it elsewhere and repair again": self.strangers,
         }
         told = [
@@ -51,18 +54,17 @@ def repair() -> Repaired:
     """Bring all results to the state that their manifests record."""
     restore.tidy()
     restore.give_back()
-    there = {str(file) for file in restore.results()}
     objects = restore.drop_broken_objects()
     if objects:
         versions.RECORDED.unlink(missing_ok=True)  # DVC takes the results in anew, and completes its cache.
-    _drop_broken_manifests()
-    restored = _from_dvc(dict.fromkeys(there - {str(file) for file in restore.results()}))
+    suspects = {file for files in objects.values() for file in files} | set(_unreadable_manifests())
+    restored = _from_dvc(dict.fromkeys(suspects))
+    for manifest in _unreadable_manifests():
+        Path(manifest).unlink()  # Made again from Snakemake's records.
     manifests.export()
 
     hashes = Hashes(afresh=True)
     wrong, strangers = _compare(hashes)
-    for name in wrong:
-        Path(name).unlink(missing_ok=True)
     restored += _from_dvc(wrong)
     wrong, _ = _compare(hashes)
     deleted = [output for output, entry in _own().items() if wrong.keys() & entry.files.keys()]
@@ -71,15 +73,23 @@ def repair() -> Repaired:
             shutil.rmtree(output, ignore_errors=True)
             Path(output).unlink(missing_ok=True)
     hashes.save()
-    return Repaired(list(map(str, objects)), sorted(restored), deleted, strangers)
+    lost = [name for name in suspects - {*restored} if Path(name).exists() and not _can_be_made(name)]
+    return Repaired(sorted(objects), sorted({*restored}), deleted, sorted(lost), strangers)
 
 
-def _drop_broken_manifests() -> None:
+def _unreadable_manifests() -> list[str]:
+    broken = []
     for manifest in manifests.all_manifests():
         try:
             manifests.read_manifest(manifest)
         except ArtifactError:
-            manifest.unlink()
+            broken.append(str(manifest))
+    return broken
+
+
+def _can_be_made(name: str) -> bool:
+    """Whether a file is an output of a step, or is written beside one."""
+    return name.endswith(NOT_CONTENT) or any(Path(name).is_relative_to(output) for output in _own())
 
 
 def _own() -> dict[str, manifests.Entry]:
@@ -100,7 +110,7 @@ def _compare(hashes: Hashes) -> tuple[dict[str, str | None], list[str]]:
 
 def _from_dvc(wanted: dict[str, str | None]) -> list[str]:
     """Bring files back from the cache, or else from the remote."""
-    found = restore.bring_back(wanted) if wanted else []
+    found = restore.bring_back(wanted)
     missing = {name: known for name, known in wanted.items() if name not in found}
     if missing:
         restore.fetch(missing)

@@ -24,7 +24,7 @@ from typing import Any
 import psutil
 import yaml
 
-from habits.artifacts import ROOTS
+from habits.artifacts import ROOTS, replacing
 from habits.hashing import digest
 
 LOCK = Path("dvc.lock")
@@ -97,16 +97,16 @@ def bring_back(wanted: Mapping[str, str | None]) -> list[str]:
     Returns:
         the files that are there again.
     """
-    found = []
+    found: list[str] = []
+    if not wanted:
+        return found
     for name, stored in _objects().items():
         if name in wanted and stored.exists() and wanted[name] in (None, digest(stored)):
-            file = Path(name)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.unlink(missing_ok=True)
-            try:
-                os.link(stored, file)
-            except OSError:  # On another disk.
-                shutil.copyfile(stored, file)
+            with replacing(Path(name)) as temporary:
+                try:
+                    os.link(stored, temporary)
+                except OSError:  # On another disk.
+                    shutil.copyfile(stored, temporary)
             found.append(name)
     return found
 
@@ -117,16 +117,23 @@ def fetch(names: Iterable[str]) -> None:
         _dvc("fetch", *names)
 
 
-def drop_broken_objects() -> list[Path]:
-    """Remove objects of DVC's cache whose content is not what their name says, and results linked to them."""
-    broken = []
+def drop_broken_objects() -> dict[str, list[str]]:
+    """Remove objects of DVC's cache whose content is not what their name says; DVC never looks into them.
+
+    Returns:
+        object -> results that are linked to it. They stay, each as a file of its own.
+    """
+    broken: dict[str, list[str]] = {}
     for stored in sorted(_cache().glob("??/*")) if Path(".dvc").is_dir() else []:
         name = (stored.parent.name + stored.name).removesuffix(".dir")
         if digest(stored, "md5") != name:
-            broken.append(stored)
-            for file in [file for file in results() if file.samefile(stored)]:
-                file.unlink()
+            linked = [file for file in results() if file.samefile(stored)]
+            for file in linked:
+                if file.is_symlink():
+                    with replacing(file) as temporary:
+                        shutil.copyfile(stored, temporary)
             stored.unlink()
+            broken[str(stored)] = list(map(str, linked))
     return broken
 
 

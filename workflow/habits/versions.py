@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from habits import restore
-from habits.artifacts import MANIFEST, ROOTS, ArtifactError, write_text
+from habits.artifacts import MANIFEST, ROOTS, ArtifactError, full_disk, write_text
 from habits.hashing import Hashes, combined
 from habits.llm import segments
 
@@ -54,9 +54,8 @@ def record() -> None:
     if run.returncode:
         restore.give_back()
         segments.withdraw(admitted)
-        raise ArtifactError(
-            f"DVC has not recorded the results:\n{run.stdout.strip()}\nTry `habits record` again."
-        )
+        advice = full_disk(restore.LOCK) or "Try `habits record` again."
+        raise ArtifactError(f"DVC has not recorded the results:\n{run.stdout.strip()}\n{advice}")
     restore.drop()
     write_text(_state(hashes), RECORDED)
     hashes.save()

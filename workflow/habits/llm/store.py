@@ -28,6 +28,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from habits.artifacts import ArtifactError, naming_a_full_disk
 from habits.llm.durable import put_in_place, sync
 from habits.llm.requests import Reply, Request
 from habits.llm.segments import NEW, REPLIES, segments, workspace
@@ -216,10 +217,11 @@ class _Journal:
         size = os.fstat(self.file.fileno()).st_size
         rest = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
         try:
-            while rest:
-                rest = rest[self.file.write(rest) :]
-            os.fsync(self.file.fileno())
-        except OSError:
+            with naming_a_full_disk(self.path):
+                while rest:
+                    rest = rest[self.file.write(rest) :]
+                os.fsync(self.file.fileno())
+        except (OSError, ArtifactError):
             os.ftruncate(self.file.fileno(), size)
             raise
 
@@ -258,7 +260,8 @@ def _seal(journal: Path) -> None:
     rows = sorted(_read_journal(journal), key=lambda row: (row["key"], row["payment"]))
     if rows:
         temporary = journal.with_suffix(".part")
-        pq.write_table(pa.Table.from_pylist(rows, SCHEMA), temporary, compression="zstd")
+        with naming_a_full_disk(temporary):
+            pq.write_table(pa.Table.from_pylist(rows, SCHEMA), temporary, compression="zstd")
         with temporary.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         put_in_place(temporary, journal.with_name(f"{digest[:32]}{NEW}"))
