@@ -76,7 +76,7 @@ class Workflow:
 
     def start(self, *options: str) -> subprocess.Popen[bytes]:
         """Start it; its messages go to ``console``. Status checks come sooner than a user would want them."""
-        words = ["--cores", "all", "--profile", "slurm", "--slurm-init-seconds-before-status-checks", "6"]
+        words = ["--cores", "all", "--profile", "slurm", "--slurm-init-seconds-before-status-checks", "2"]
         words += ["--configfile", str(self.settings), "--directory", str(self.folder), *options]
         kept = {
             k: v
