@@ -166,15 +166,16 @@ def test_sft_learns_the_traces(workspace: Path) -> None:
 
 
 def test_learning_curves_of_both_backends_agree(workspace: Path) -> None:
-    """REINFORCE++ from the same model: the backends' mean rewards differ no more than their seeds do."""
+    """REINFORCE++ from the same model: both learn, and differ no more than their seeds do."""
     curves: dict[str, list[pd.Series]] = {"local": [], "verl": []}
     for backend, found in curves.items():
-        params = small_params(backend, "reinforce_plus_plus", steps=10, save_every=10, learning_rate=0.002)
+        params = small_params(backend, "reinforce_plus_plus", steps=10, save_every=10)
         for seed in (11, 12, 13) if backend == "local" else (11, 12):
             train(params, f"curves/{backend}{seed}", seed)
             found.append(pd.read_parquet(f"curves/{backend}{seed}/metrics.parquet")["reward"])
     ends = {backend: [curve.tail(4).mean() for curve in found] for backend, found in curves.items()}
+    print(f"mean reward of the last 4 of 10 steps: {ends}")
+    assert all(curve.tail(4).mean() > 1.5 * curve.iloc[0] for found in curves.values() for curve in found)
     spread = max(max(values) - min(values) for values in ends.values())
     gap = abs(sum(ends["local"]) / 3 - sum(ends["verl"]) / 2)
-    print(f"mean reward of the last 4 of 10 steps: {ends}")
-    assert gap <= max(2 * spread, 0.02), ends
+    assert gap <= max(2 * spread, 0.015), ends
