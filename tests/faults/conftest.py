@@ -6,9 +6,9 @@ import pytest
 import yaml
 
 pytest.register_assert_rewrite("strikes")
-from strikes import HABITS, copy_of
+from strikes import HABITS, copy_of  # noqa: E402
 
-from checkout import edit, git_commit, git_init, succeed, write_checkout
+from checkout import edit, git_commit, git_init, succeed, write_checkout  # noqa: E402
 
 
 @pytest.fixture(scope="session")
