@@ -4,8 +4,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-pytest.register_assert_rewrite("strikes")
 from strikes import HABITS, copy_of
 
 from checkout import edit, git_commit, git_init, succeed, write_checkout
