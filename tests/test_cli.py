@@ -151,8 +151,8 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def fresh_fingerprint(module: str) -> str:
-    sources._imports.cache_clear()
-    sources._content.cache_clear()
+    for cached in (sources._files, sources._parts, sources._tree, sources._imports, sources._content):
+        cached.cache_clear()
     return sources.fingerprint(module)
 
 
