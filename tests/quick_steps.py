@@ -32,6 +32,7 @@ SETTINGS = {
     "report": ["preset"],
 }
 NOT_CONTENT = ("MANIFEST.json", "provenance.json")
+READS = {"statistics": ["rl", "rollouts", "behaviors"], "analyses": ["rl", "rollouts"]}
 RESUME = ("base_model", "rl")
 UNITS = 4
 SECONDS = float(os.environ.get("QUICK_STEPS_SECONDS", "0"))
@@ -50,7 +51,7 @@ def run(verb: str, options: dict[str, str]) -> None:
     settings = json.loads(Path(os.environ["HABITS_PARAMS"]).read_text())
     content = hashlib.sha256(json.dumps([settings[key] for key in SETTINGS.get(verb, [])]).encode())
     content.update(json.dumps(sorted(options.items())).encode())
-    for path in sorted(Path(value) for key, value in options.items() if key not in ("--out", "--log")):
+    for path in inputs(verb, options):
         for file in sorted(path.rglob("*")) if path.is_dir() and verb != "report" else [path]:
             if file.is_file() and file.name[0] != "." and file.name not in NOT_CONTENT:
                 content.update(file.read_bytes())
@@ -61,6 +62,14 @@ def run(verb: str, options: dict[str, str]) -> None:
         accuracy = int(text[:4], 16) / 16**4
         (out / "summary.json").write_text(json.dumps({"plain/none/ppo": {"accuracy": accuracy}}))
         (out / "accuracy.csv").write_text(f"condition,rl_step,accuracy\nplain/none/ppo,4,{accuracy}\n")
+
+
+def inputs(verb: str, options: dict[str, str]) -> list[Path]:
+    """Files and folders to read; of all results those that a step waits for, whatever runs beside it."""
+    found = []
+    for path in sorted(Path(value) for key, value in options.items() if key not in ("--out", "--log")):
+        found += [path / name for name in READS.get(verb, [])] if path.name == "results" else [path]
+    return found
 
 
 def train(verb: str, out: Path, start: str) -> str:

@@ -4,11 +4,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from strikes import HABITS, copy_of
 
-pytest.register_assert_rewrite("strikes")
-from strikes import HABITS, copy_of  # noqa: E402
-
-from checkout import edit, git_commit, git_init, succeed, write_checkout  # noqa: E402
+from checkout import edit, git_commit, git_init, succeed, write_checkout
 
 
 @pytest.fixture(scope="session")

@@ -103,9 +103,9 @@ def is_sound(path: Path) -> bool:
 def assert_as_undisturbed(folder: Path, undisturbed: Path) -> None:
     """Every byte as in the other checkout, no file besides, no broken object, nothing to do in both tools."""
     found, expected = results(folder), results(undisturbed)
-    assert found.keys() == expected.keys()
-    assert found == expected
-    assert broken_objects(folder) == []
+    different = [name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name)]
+    assert not different, different
+    assert not broken_objects(folder)
     assert_nothing_to_do(folder)
 
 
