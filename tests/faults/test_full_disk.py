@@ -118,10 +118,10 @@ def test_dvc_takes_results_in_once_there_is_space(disk: Path, unrecorded: Path, 
     assert_as_undisturbed(folder, recorded)
 
 
-SOME_KILOBYTES = [pytest.param(size, marks=pytest.mark.slow) for size in (20_000, 60_000, 120_000, 240_000)]
+SOME_BYTES = [pytest.param(size, marks=pytest.mark.slow) for size in (20_000, 60_000, 120_000, 240_000)]
 
 
-@pytest.mark.parametrize("leave", [0, *SOME_KILOBYTES])
+@pytest.mark.parametrize("leave", [0, *SOME_BYTES])
 def test_the_workflow_goes_on_once_there_is_space(
     leave: int, disk: Path, edited: Path, recorded: Path
 ) -> None:

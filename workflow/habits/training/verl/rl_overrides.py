@@ -40,7 +40,7 @@ def rl_overrides(params: Params, rl: Rl, job: Job) -> list[Override]:
         *(_critic(rl, verl, job) if rl.algorithm == "ppo" else [Override("critic.enable", False)]),
         *_reward(params),
         *_trainer(rl, job),
-        *(_rlon_cpu(rl) if verl.platform == "cpu" else []),
+        *(_rl_on_cpu(rl) if verl.platform == "cpu" else []),
     ]
 
 
@@ -205,7 +205,7 @@ def _trainer(rl: Rl, job: Job) -> list[Override]:
     )
 
 
-def _rlon_cpu(rl: Rl) -> list[Override]:
+def _rl_on_cpu(rl: Rl) -> list[Override]:
     """The same run without a GPU: another sampler of responses, float32, fewer helper processes."""
     rollout = "actor_rollout_ref.rollout"
     values: dict[str, Value] = {
