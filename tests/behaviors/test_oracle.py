@@ -26,7 +26,7 @@ from habits.behaviors.equations import equations, normalized
 from habits.behaviors.oracle import count_behaviors_in
 from habits.params import Params
 from habits.priming.language import BEHAVIORS, Trace
-from habits.priming.priming import Writer
+from habits.priming.priming import LANGUAGES, Writer
 from habits.priming.sets import SETS
 from habits.tasks.countdown import Problem, solutions
 
@@ -82,7 +82,7 @@ def traces(params: Params, sizes: tuple[int, ...], per_size: int, seed: int) -> 
                 pool.append(problem)
         raw = params.model_dump()
         raw["priming"]["max_trace_tokens"] = 50 + 16 * size
-        slots = Writer(Params.model_validate(raw), seed).slots(pool)
+        slots = Writer(Params.model_validate(raw), seed, LANGUAGES["short"]).slots(pool)
         for slot in islice(slots, per_size):
             assert set(slot) == set(SETS)
             found += slot.values()

@@ -27,6 +27,7 @@ from habits import restore
 from habits.artifacts import MANIFEST, ROOTS, ArtifactError, write_text
 from habits.hashing import Hashes, mtime
 
+FIGURES = Path("results/figures")
 METADATA = Path(".snakemake/metadata")
 INCOMPLETE = Path(".snakemake/incomplete")
 EXPORTED = Path(".snakemake/habits/exported.json")
@@ -166,8 +167,11 @@ def read_record(output: str) -> Record | None:
 
 
 def _bring_back(entries: dict[str, Entry]) -> None:
-    """Let DVC give back what is gone, if it was made here or pulled and something descends from it."""
-    own = {output for output in entries if is_own(output)}
+    """Let DVC give back what is gone, if it was made here or pulled and something descends from it.
+
+    Figures aside: to delete one is how users ask for it to be drawn again, and Snakemake sees that itself.
+    """
+    own = {output for output in entries if is_own(output) and _folder(Path(output)) != FIGURES}
     past = own.intersection(_past({output for output in own if Path(output).exists()}, entries))
     files = {name: digest for output in past for name, digest in entries[output].files.items()}
     gone = {name: digest for name, digest in files.items() if not Path(name).exists()}

@@ -5,7 +5,13 @@ rule analyses:
     input:
         rollouts_of_runs(),
     output:
-        directory("results/analyses"),
+        report(
+            directory("results/analyses"),
+            caption="../report/analyses.rst",
+            category="Tables",
+            labels={"table": "{table}"},
+            patterns=["{table}.parquet"],
+        ),
     log:
         "logs/analyses.log",
     benchmark:

@@ -8,7 +8,13 @@ rule calibration:
         expand("results/judging/{run}.parquet", run=RUNS),
         human_labels(),
     output:
-        directory("results/calibration"),
+        report(
+            directory("results/calibration"),
+            caption="../report/calibration.rst",
+            category="Tables",
+            labels={"table": "{table}"},
+            patterns=["{table}.parquet"],
+        ),
     log:
         "logs/calibration.log",
     benchmark:

@@ -91,7 +91,7 @@ def rater_settings(name):
 
 def prompts(stage):
     """A hash of the prompts of a stage, which are code to it."""
-    return hash_path(Path(f"{workflow.basedir}/workflow/prompts") / stage)
+    return hash_path(Path(f"{ROOT}/workflow/prompts") / stage)
 
 
 def human_labels():
