@@ -110,6 +110,12 @@ def git_commit(folder: Path) -> None:
     succeed(folder, "git", "commit", "--quiet", "--message", "state")
 
 
+def copy_checkout(folder: Path, target: Path) -> Path:
+    """A copy of a checkout with its hard links and times, as it is now."""
+    subprocess.run(["cp", "--archive", str(folder), str(target)], check=True)
+    return target
+
+
 def clone(original: Path, folder: Path, *targets: str) -> Path:
     """A fresh clone that pulled ``targets`` (default: everything), its mtimes thrown about."""
     succeed(original, "git", "clone", "--quiet", original, folder)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from strikes import HABITS, copy_of
+from strikes import HABITS
 
-from checkout import edit, git_commit, git_init, succeed, write_checkout
+from checkout import copy_checkout, edit, git_commit, git_init, succeed, write_checkout
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +29,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def edited(ran: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same with another learning rate, not run yet; to be read only."""
-    folder = copy_of(ran, tmp_path_factory.mktemp("edited") / "checkout")
+    folder = copy_checkout(ran, tmp_path_factory.mktemp("edited") / "checkout")
     edit(folder, "rl.learning_rate", 0.0003)
     return folder
 
@@ -37,7 +37,7 @@ def edited(ran: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def unrecorded(edited: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The edited one after a run that DVC has not recorded; to be read only."""
-    folder = copy_of(edited, tmp_path_factory.mktemp("unrecorded") / "checkout")
+    folder = copy_checkout(edited, tmp_path_factory.mktemp("unrecorded") / "checkout")
     succeed(folder, "snakemake", "--cores", "all", "--config", "preset=smoke")
     return folder
 
@@ -45,6 +45,6 @@ def unrecorded(edited: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def recorded(unrecorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The edited one after an undisturbed run; to be read only."""
-    folder = copy_of(unrecorded, tmp_path_factory.mktemp("recorded") / "checkout")
+    folder = copy_checkout(unrecorded, tmp_path_factory.mktemp("recorded") / "checkout")
     succeed(folder, *HABITS, "record")
     return folder

@@ -107,9 +107,3 @@ def assert_as_undisturbed(folder: Path, undisturbed: Path) -> None:
     assert not different, different
     assert not broken_objects(folder)
     assert_nothing_to_do(folder)
-
-
-def copy_of(folder: Path, target: Path) -> Path:
-    """A copy of a checkout with its hard links and times, as it is now."""
-    subprocess.run(["cp", "--archive", str(folder), str(target)], check=True)
-    return target

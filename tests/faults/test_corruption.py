@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from strikes import HABITS, assert_as_undisturbed, broken_objects, copy_of
+from strikes import HABITS, assert_as_undisturbed, broken_objects
 
-from checkout import assert_nothing_to_do, run, succeed
+from checkout import assert_nothing_to_do, copy_checkout, run, succeed
 
 TABLE = "results/rollouts/plain/backtracking_verification/ppo/seed1.parquet"
 CHECKPOINT = "results/rl/plain/backtracking_verification/ppo/seed1/checkpoints/step4/model.safetensors"
@@ -40,8 +40,8 @@ def damage(path: Path, how: Callable[[bytes], bytes], *, in_place: bool = True) 
 @pytest.fixture
 def checkout(ran: Path, tmp_path: Path) -> Path:
     """A checkout with everything, and its remote."""
-    folder = copy_of(ran, tmp_path / "checkout")
-    copy_of(ran.parent / "remote", tmp_path / "remote")
+    folder = copy_checkout(ran, tmp_path / "checkout")
+    copy_checkout(ran.parent / "remote", tmp_path / "remote")
     return folder
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from strikes import HABITS, assert_as_undisturbed, copy_of
+from strikes import HABITS, assert_as_undisturbed
 
-from checkout import run, succeed
+from checkout import copy_checkout, run, succeed
 from habits.artifacts import ArtifactError, read_parquet, write_parquet
 from habits.llm.requests import Reply, Request, Usage
 from habits.llm.store import Record, ReplyStore
@@ -108,7 +108,7 @@ def test_a_paid_reply_is_logged_whole_or_not_at_all(disk: Path) -> None:
 
 
 def test_dvc_takes_results_in_once_there_is_space(disk: Path, unrecorded: Path, recorded: Path) -> None:
-    folder = copy_of(unrecorded, disk / "checkout")
+    folder = copy_checkout(unrecorded, disk / "checkout")
     filler = fill(disk, leave=0)
     failed = run(folder, *HABITS, "record")
     assert failed.returncode == 2
@@ -125,7 +125,7 @@ SOME_BYTES = [pytest.param(size, marks=pytest.mark.slow) for size in (20_000, 60
 def test_the_workflow_goes_on_once_there_is_space(
     leave: int, disk: Path, edited: Path, recorded: Path
 ) -> None:
-    folder = copy_of(edited, disk / "checkout")
+    folder = copy_checkout(edited, disk / "checkout")
     filler = fill(disk, leave)
     failed = run(folder, "snakemake", "--cores", "all")
     assert failed.returncode != 0

@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
-from strikes import alive_in, assert_as_undisturbed, copy_of, output, start, wait_until_alone
+from strikes import alive_in, assert_as_undisturbed, output, start, wait_until_alone
 
-from checkout import BIN, ROOT, run
+from checkout import BIN, ROOT, copy_checkout, run
 
 MAKE = ("make", "--assume-old=ready", "READY=ready", f"BIN={BIN}")
 
@@ -25,7 +25,7 @@ MAKE = ("make", "--assume-old=ready", "READY=ready", f"BIN={BIN}")
 def test_ctrl_c_ends_within_seconds_and_the_same_command_goes_on(
     command: tuple[str, ...], edited: Path, recorded: Path, tmp_path: Path
 ) -> None:
-    folder = copy_of(edited, tmp_path / "checkout")
+    folder = copy_checkout(edited, tmp_path / "checkout")
     shutil.copy(ROOT / "Makefile", folder)
     ledger = tmp_path / "ledger"
     running = start(folder, *command, QUICK_STEPS_SECONDS="4", QUICK_STEPS_LEDGER=str(ledger))

@@ -15,13 +15,12 @@ from strikes import (
     HABITS,
     RESULTS,
     assert_as_undisturbed,
-    copy_of,
     kill_after,
     kill_at_change,
     wait_until_alone,
 )
 
-from checkout import git_commit, run, succeed
+from checkout import copy_checkout, git_commit, run, succeed
 
 ROUNDS = 20
 SNAKEMAKE = ("snakemake", "--cores", "all")
@@ -73,7 +72,7 @@ GAMES = [
 @pytest.fixture(scope="session")
 def cloned(ran: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone that has pulled nothing yet."""
-    folder = copy_of(ran, tmp_path_factory.mktemp("cloned") / "checkout")
+    folder = copy_checkout(ran, tmp_path_factory.mktemp("cloned") / "checkout")
     for name in (*RESULTS, "scratch", "logs", ".snakemake", ".dvc/cache", ".dvc/tmp"):
         shutil.rmtree(folder / name)
     remote = ran.parent / "remote"
@@ -84,7 +83,7 @@ def cloned(ran: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def unpushed(ran: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout whose remote, inside it, is empty."""
-    folder = copy_of(ran, tmp_path_factory.mktemp("unpushed") / "checkout")
+    folder = copy_checkout(ran, tmp_path_factory.mktemp("unpushed") / "checkout")
     succeed(folder, "dvc", "remote", "add", "--force", "--default", "shared", ".git/remote")
     return folder
 
@@ -92,7 +91,7 @@ def unpushed(ran: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def gone_back(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkout whose git went back to the commit before the edit; its results did not yet."""
-    folder = copy_of(recorded, tmp_path_factory.mktemp("gone_back") / "checkout")
+    folder = copy_checkout(recorded, tmp_path_factory.mktemp("gone_back") / "checkout")
     git_commit(folder)
     succeed(folder, "git", "checkout", "--quiet", "HEAD^")
     return folder
@@ -101,7 +100,7 @@ def gone_back(recorded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(("name", "number"), GAMES)
 def test_killed_and_run_again(name: str, number: int, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     case, dice = CASES[name], random.Random(f"{name}/{number}")
-    folder = copy_of(request.getfixturevalue(case.start), tmp_path / "checkout")
+    folder = copy_checkout(request.getfixturevalue(case.start), tmp_path / "checkout")
     group, by_time = dice.random() < 0.5, case.seconds > 0 and dice.random() < 0.5
     ledger = str(tmp_path / "ledger")
     if by_time:

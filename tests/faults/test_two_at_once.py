@@ -5,9 +5,9 @@ import time
 from pathlib import Path
 
 import pytest
-from strikes import HABITS, assert_as_undisturbed, copy_of, output, start
+from strikes import HABITS, assert_as_undisturbed, output, start
 
-from checkout import run
+from checkout import copy_checkout, run
 
 SNAKEMAKE = ("snakemake", "--cores", "all")
 REPRO = ("dvc", "repro")
@@ -33,7 +33,7 @@ def test_the_second_run_is_refused_and_the_first_goes_on(
     recorded: Path,
     tmp_path: Path,
 ) -> None:
-    folder = copy_of(edited, tmp_path / "checkout")
+    folder = copy_checkout(edited, tmp_path / "checkout")
     running = start(folder, *first, QUICK_STEPS_SECONDS="3")
     while running.poll() is None and not any((folder / ".snakemake/incomplete").glob("*")):
         time.sleep(0.1)

@@ -72,6 +72,7 @@ def drop() -> None:
 def tidy() -> None:
     """Remove what a killed DVC left: files that it was writing, and a list of work that it cannot read."""
     if RUNNING.exists() and _was_killed():
+        RUNNING.unlink()  # DVC cannot read half of it, and may take a process of the same number for its own.
         for file in (path for root in ROOTS for path in Path(root).rglob(UNFINISHED)):
             file.unlink()
 
@@ -80,12 +81,20 @@ def _was_killed() -> bool:
     try:
         work = json.loads(RUNNING.read_text())
     except ValueError:
-        RUNNING.unlink()  # Cut off in the middle: DVC would refuse to start.
         return True
     readers = [worker["pid"] for workers in work.get("read", {}).values() for worker in workers]
     writers = [worker["pid"] for worker in work.get("write", {}).values()]
     workers = {*readers, *writers}
-    return bool(workers) and not any(map(psutil.pid_exists, workers))
+    return bool(workers) and not any(map(_is_alive, workers))
+
+
+def _is_alive(worker: int) -> bool:
+    """Whether a process is there, no zombie and no other program of that number."""
+    try:
+        process = psutil.Process(worker)
+        return process.status() != psutil.STATUS_ZOMBIE and any("dvc" in word for word in process.cmdline())
+    except psutil.NoSuchProcess:
+        return False
 
 
 def bring_back(wanted: Mapping[str, str | None]) -> list[str]:
