@@ -93,7 +93,7 @@ def _is_alive(worker: int) -> bool:
     try:
         process = psutil.Process(worker)
         return process.status() != psutil.STATUS_ZOMBIE and any("dvc" in word for word in process.cmdline())
-    except psutil.NoSuchProcess:
+    except psutil.Error:  # Gone, a zombie, or somebody else's.
         return False
 
 
