@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from habits.artifacts import ArtifactError
 
-MAIN = ("accuracy_over_steps", "behaviors_over_steps", "plain_vs_searching")
 DOWNLOADS = (".svg", ".pdf", ".png")
 
 
