@@ -7,16 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 from habits.figures.style import BEHAVIOR_SETS, CONTROL_SETS, MODEL, SEARCHING
 from habits.params import Params, RunId
-from habits.report.claims import ShownClaim
-from habits.report.material import Material
-from habits.report.site import Page
-
-GROUP = "Experiments"
 
 
 @dataclass(frozen=True)
@@ -38,6 +31,10 @@ class Experiment:
     intro: str
     figures: tuple[str, ...]
     holds: Callable[[Params, RunId], bool]
+
+    def has_runs(self, params: Params) -> bool:
+        """Whether the matrix has runs of it."""
+        return any(self.holds(params, run) for run in params.runs)
 
 
 def _is_main(params: Params, run: RunId) -> bool:
@@ -98,57 +95,3 @@ EXPERIMENTS = (
         _variants,
     ),
 )
-
-
-def experiment_pages() -> tuple[Page, ...]:
-    """A page for each experiment that the matrix has runs of."""
-    return tuple(
-        Page(
-            experiment.file,
-            experiment.name,
-            experiment.question,
-            partial(experiment_content, experiment),
-            group=GROUP,
-            template="experiment.html",
-            shown=partial(_has_runs, experiment),
-        )
-        for experiment in EXPERIMENTS
-    )
-
-
-def experiment_content(experiment: Experiment, material: Material) -> dict[str, Any]:
-    """What the page of an experiment shows."""
-    params = material.inputs.params
-    return {
-        "experiment": experiment,
-        "figures": material.chosen(experiment.figures),
-        "claims": claims_of(experiment, material),
-        "axis": material.claims.axis,
-        "confidence": material.confidence,
-        "runs": [line for line in material.runs if experiment.holds(params, line.run)],
-    }
-
-
-@dataclass(frozen=True)
-class Outline:
-    """An experiment as the overview lists it: with how many runs, and the claims that it decides."""
-
-    experiment: Experiment
-    runs: int
-    claims: list[ShownClaim]
-
-
-def experiments_of(material: Material) -> list[Outline]:
-    """The experiments that the matrix has runs of."""
-    params = material.inputs.params
-    counts = {e: sum(e.holds(params, run) for run in params.runs) for e in EXPERIMENTS}
-    return [Outline(e, n, claims_of(e, material)) for e, n in counts.items() if n]
-
-
-def claims_of(experiment: Experiment, material: Material) -> list[ShownClaim]:
-    """The claims that a figure of the experiment shows."""
-    return [item for item in material.claims.shown if item.claim.figure in experiment.figures]
-
-
-def _has_runs(experiment: Experiment, params: Params) -> bool:
-    return any(experiment.holds(params, run) for run in params.runs)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from habits.report.browser import Browser
 from habits.report.claims import Claims, read_claims
 from habits.report.cost import Spent, spent
 from habits.report.figures import Figure, read_figures
@@ -16,9 +17,10 @@ from habits.report.settings import Provenance, provenance
 
 @dataclass(frozen=True)
 class Material:
-    """The artifacts of a run, read when a page first asks for them."""
+    """The artifacts of a run, read when a page first asks for them, and what the browser holds of them."""
 
     inputs: Inputs
+    browser: Browser
 
     @cached_property
     def figures(self) -> dict[str, Figure]:

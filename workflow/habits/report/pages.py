@@ -10,13 +10,13 @@ from typing import Any
 
 from habits.params import Params
 from habits.report.disagreements import disagreements
-from habits.report.experiments import GROUP, experiment_pages, experiments_of
+from habits.report.experiment_pages import GROUP, experiment_pages, experiments_of
+from habits.report.experiments import EXPERIMENTS
 from habits.report.judges import JUDGE_FIGURES, judges
 from habits.report.material import Material
 from habits.report.overview import MAIN_FIGURE, overview
 from habits.report.priming import priming_sets, splits
 from habits.report.responses import RESPONSE_FIGURES, response_lines
-from habits.report.rollouts import sample_for_page
 from habits.report.settings import as_yaml, package_versions
 from habits.report.site import Page
 
@@ -27,6 +27,7 @@ def _overview(material: Material) -> dict[str, Any]:
         "claims": material.claims,
         "experiments": experiments_of(material),
         "figures": material.chosen((MAIN_FIGURE,)),
+        "home": next(e.file for e in EXPERIMENTS if MAIN_FIGURE in e.figures),
     }
 
 
@@ -48,7 +49,7 @@ def _data(material: Material) -> dict[str, Any]:
 
 
 def _rollouts(material: Material) -> dict[str, Any]:
-    return {"sample": sample_for_page(material.inputs)}
+    return {"browser": material.browser, "judged": material.inputs.params.judge != "none"}
 
 
 def _judges(material: Material) -> dict[str, Any]:
@@ -93,7 +94,7 @@ PAGES = (
     *experiment_pages(),
     Page("responses.html", "Length and language", "Is a longer response a better one?", _responses, GROUP),
     Page("data.html", "Data", "Priming sets and problems", _data),
-    Page("rollouts.html", "Rollouts", "Rollouts", _rollouts),
+    Page("rollouts.html", "Rollouts", "Rollouts", _rollouts, loads=True),
     Page("judges.html", "Judges", "How far the judge can be believed", _judges, shown=_is_judged),
     Page("runs.html", "Runs", "Runs", _runs),
     Page("cost.html", "Cost and time", "What it cost", _cost),

@@ -2,7 +2,7 @@
 
 Reads results/{claims,figures,analyses,rollouts,behaviors,rl,base_model,quality} and, with a judge,
 results/{judging,calibration}; data/{priming,problems,replies} and the provenance sidecars. Writes the pages
-that `pages.PAGES` lists and figures/ into the reports folder. The same inputs give the same bytes.
+that `pages.PAGES` lists, figures/ and rollouts/ into the reports folder. The same inputs give the same bytes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from habits.artifacts import replacing, stamp, write_text
 from habits.params import Params
 from habits.progress import Progress
+from habits.report.browser import write_browser
 from habits.report.figures import Figure
 from habits.report.inputs import Inputs
 from habits.report.material import Material
@@ -37,7 +38,7 @@ def write_report(params: Params, results: Path, data: Path, out: Path) -> None:
     pages = pages_of(params)
     of_pages = [path for page in pages for path in page.reads(inputs)]
     inputs.check(of_pages)
-    material = Material(inputs)
+    material = Material(inputs, write_browser(inputs, out / "rollouts"))
     _copy_figures(material.figures.values(), out / "figures")
     for page in set(PAGES) - set(pages):
         (out / page.file).unlink(missing_ok=True)

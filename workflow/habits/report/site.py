@@ -58,6 +58,7 @@ class Page:
         group: pages of a group share one entry in the navigation, and a second row of links.
         template: file in templates/; the page's own name unless given.
         shown: whether the settings in effect give it anything to say.
+        loads: whether its script loads data files that stand beside it.
         reads: artifacts that it needs besides `Inputs.files`; said to be missing before anything is written.
     """
 
@@ -68,6 +69,7 @@ class Page:
     group: str = ""
     template: str = ""
     shown: Callable[[Params], bool] = _always
+    loads: bool = False
     reads: Callable[[Inputs], list[Path]] = _nothing
 
 
@@ -110,6 +112,8 @@ def environment(pages: Sequence[Page] = ()) -> Environment:
         "metric": metric_name,
         "million": million,
         "probability": probability,
+        "plain": plain,
+        "tail": lambda path: path.rpartition("/")[2],
         "fragment": lambda values: urlencode(values),
     }
     inline = {name: Markup((TEMPLATES / name).read_text()) for name in ("style.css", *SCRIPTS)}
@@ -124,6 +128,7 @@ def environment(pages: Sequence[Page] = ()) -> Environment:
         "statuses": STATUSES,
         "inline": inline,
         "policy": policy([inline[name] for name in SCRIPTS]),
+        "loading_policy": policy([inline[name] for name in SCRIPTS], "'self' file:"),
     }
     return made
 
@@ -133,13 +138,18 @@ def render(templates: Environment, page: Page, **content: Any) -> str:
     return templates.get_template(page.template or page.file).render(page=page, **content)
 
 
-def policy(scripts: list[str]) -> str:
-    """The content security policy under which exactly ``scripts`` run and nothing is fetched."""
+def policy(scripts: list[str], sources: str = "") -> str:
+    """The content security policy under which exactly ``scripts`` run and nothing is fetched.
+
+    Args:
+        sources: where further scripts may come from; the rollout browser loads those that stand beside it.
+    """
     hashes = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in scripts
     )
+    allowed = " ".join(filter(None, (hashes, sources)))
     return (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
 
@@ -157,6 +167,11 @@ def points(difference: float, digits: int = 1) -> str:
 def number(value: float, digits: int = 2) -> str:
     """A number with fixed digits and a true minus; an en dash when there is none."""
     return "–" if math.isnan(value) else f"{value:,.{digits}f}".replace("-", "−")
+
+
+def plain(value: float | None) -> str:
+    """A number of a figure in four digits; an en dash when there is none."""
+    return "–" if value is None or math.isnan(value) else f"{value:.4g}".replace("-", "−")
 
 
 def count(value: int) -> str:
