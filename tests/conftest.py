@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from checkout import git_commit, git_init, succeed, write_checkout
 from habits.jobs import prepare_environment
@@ -10,6 +11,10 @@ from habits.jobs import prepare_environment
 TESTS = Path(__file__).parent
 
 prepare_environment(threads=1)
+# No limits of time, which a busy machine breaks; the same examples wherever the tests run.
+SLOWLY = [HealthCheck.too_slow]
+settings.register_profile("tests", deadline=None, derandomize=True, suppress_health_check=SLOWLY)
+settings.load_profile("tests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
