@@ -9,6 +9,8 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
@@ -224,3 +226,27 @@ def test_an_exported_checkpoint_has_new_weights_and_the_old_tokenizer(
         assert tokenizer.bos_token == "<bos>"
         for name, weight in policy.state_dict().items():
             assert torch.equal(weight, tiny_policy.state_dict()[name].to(dtype).float()), name
+
+
+def test_adapters_are_merged_as_peft_merges_them(tiny_policy: Policy, tmp_path: Path) -> None:
+    """verl's folder with LoRA: peft's names, and the tied output matrix under a name of its own."""
+    tiny_policy.model.config.tie_word_embeddings = True
+    tiny_policy.model.tie_weights()
+    save_checkpoint(tiny_policy, build_tokenizer(), tmp_path / "start")
+    adapters = LoraConfig(r=2, lora_alpha=6, target_modules="all-linear", init_lora_weights=False)
+    model = get_peft_model(tiny_policy.model, adapters)
+    weights = tmp_path / "verl/huggingface"
+    weights.mkdir(parents=True)
+    state = {name: weight.clone() for name, weight in model.state_dict().items()}
+    save_file(state, weights / "model.safetensors")
+    (tmp_path / "verl" / checkpoints.ADAPTER).write_text(
+        '{"r": 2, "lora_alpha": 6, "task_type": "CAUSAL_LM"}'
+    )
+    checkpoints.export(weights, tmp_path / "start", tmp_path / "out", torch.float32)
+    policy, _ = load_policy(tmp_path / "out", RUNTIME)
+    ids = torch.arange(3, 23)[None]
+    with torch.no_grad():
+        merged, base = policy.model(ids).logits, load_policy(tmp_path / "start", RUNTIME)[0].model(ids).logits
+        assert torch.allclose(merged, model(ids).logits, atol=1e-4)
+    assert (merged - base).abs().max() > 0.1, "the adapters say something"
+    assert policy.model.lm_head.weight is policy.model.model.embed_tokens.weight
