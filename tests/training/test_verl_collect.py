@@ -11,9 +11,9 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import save_file
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
-from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerBase
 
+from byte_tokenizers import byte_tokenizer
 from habits.models.policy import Policy, load_policy, save_checkpoint
 from habits.models.tokenizer import build_tokenizer, encode_prompt, encode_response, load_tokenizer
 from habits.params import ParamsError, RunId, Runtime
@@ -25,21 +25,6 @@ from habits.training.verl.sft_dataset import TraceDataset
 RUN = RunId(model="plain", priming="none", algorithm="ppo", seed=11)
 RUNTIME = Runtime(threads=1, micro_batch_tokens=1000, dtype="float32", device="cpu")
 PROMPT = TEMPLATES["paper_base"].render(Problem((3, 5, 9), 24))
-
-
-def byte_tokenizer(bos: str | None) -> PreTrainedTokenizerBase:
-    """Byte-level like Llama's and Qwen's; with ``bos`` it stands in front by itself, as in Llama's."""
-    special = ["<|end|>", *([bos] if bos else [])]
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: index for index, token in enumerate([*special, *alphabet])}
-    tokenizer = Tokenizer(models.BPE(vocabulary, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    if bos:
-        tokenizer.post_processor = processors.TemplateProcessing(
-            single=f"{bos} $A", special_tokens=[(bos, vocabulary[bos])]
-        )
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=bos, eos_token="<|end|>")
 
 
 TOKENIZERS = {"llama": byte_tokenizer("<|begin|>"), "qwen": byte_tokenizer(None), "tiny": build_tokenizer()}

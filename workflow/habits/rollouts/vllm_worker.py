@@ -8,6 +8,7 @@ a shard is missing.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -66,7 +67,8 @@ def main(path: str) -> None:
 
 
 def start(request: Request) -> Any:
-    """A vLLM engine for the model."""
+    """A vLLM engine for the model, in this process: its batches do not hang on timing, and a kill ends it."""
+    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
     from vllm import LLM
 
     return LLM(

@@ -45,7 +45,7 @@ def export(weights: Path, start: Path, out: Path, dtype: torch.dtype) -> None:
     """A Hugging Face folder with verl's ``weights`` and all else as in ``start``.
 
     Args:
-        weights: verl's ``huggingface`` folder of a checkpoint (float32), with LoRA adapters beside the weights.
+        weights: verl's ``huggingface`` folder of a checkpoint (float32), with LoRA the adapters beside them.
         start: the folder that training started from.
         out: the folder to write.
         dtype: of the weights written; bfloat16 halves what a long run takes on disk.
