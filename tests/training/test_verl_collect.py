@@ -18,9 +18,13 @@ from habits.models.policy import Policy, load_policy, save_checkpoint
 from habits.models.tokenizer import build_tokenizer, encode_prompt, encode_response, load_tokenizer
 from habits.params import ParamsError, RunId, Runtime
 from habits.tasks.countdown import TEMPLATES, Problem
+from habits.training.guards import Watch
 from habits.training.verl import checkpoints, collect, data, reward
 from habits.training.verl.agent_loop import PlainPrompt
+from habits.training.verl.overrides import Job
+from habits.training.verl.rl import Session
 from habits.training.verl.sft_dataset import TraceDataset
+from verl_cpu import small_params
 
 RUN = RunId(model="plain", priming="none", algorithm="ppo", seed=11)
 RUNTIME = Runtime(threads=1, micro_batch_tokens=1000, dtype="float32", device="cpu")
@@ -191,8 +195,9 @@ def test_only_a_complete_checkpoint_counts(tmp_path: Path) -> None:
         (tmp_path / f"global_step_{step}").mkdir()
     (tmp_path / checkpoints.TRACKER).write_text("2")
     assert checkpoints.latest_complete(tmp_path) == 2
-    checkpoints.prune(tmp_path, keep=2)
-    assert [path.name for path in tmp_path.glob("global_step_*")] == ["global_step_2"]
+    assert checkpoints.complete(tmp_path) == [2], "step 4 is being written"
+    checkpoints.prune(tmp_path, before=5)
+    assert [path.name for path in tmp_path.glob("global_step_*")] == ["global_step_4"]
     (tmp_path / checkpoints.TRACKER).write_text("")
     assert checkpoints.latest_complete(tmp_path) == 0
 
@@ -235,3 +240,26 @@ def test_adapters_are_merged_as_peft_merges_them(tiny_policy: Policy, tmp_path: 
         assert torch.allclose(merged, model(ids).logits, atol=1e-4)
     assert (merged - base).abs().max() > 0.1, "the adapters say something"
     assert policy.model.lm_head.weight is policy.model.model.embed_tokens.weight
+
+
+def test_checkpoints_that_come_faster_than_they_are_handed_over_are_all_kept(
+    tiny_policy: Policy, tmp_path: Path
+) -> None:
+    save_checkpoint(tiny_policy, build_tokenizer(), tmp_path / "start")
+    job = Job("test", *[tmp_path / "verl"] * 5, seed=11, gpus=1, prompt_tokens=16)
+    for step in (2, 4, 6):
+        weights = tmp_path / f"verl/global_step_{step}/actor/huggingface"
+        with torch.no_grad():
+            tiny_policy.model.lm_head.weight.fill_(step)
+        tiny_policy.model.save_pretrained(weights)
+    (tmp_path / "verl" / checkpoints.TRACKER).write_text("4")
+    params = small_params("verl")
+    assert params.training.verl is not None
+    watch = Watch("test", params.training.guards)
+    session = Session(RUN, params.rl, params.training.verl, watch, tmp_path / "start", tmp_path, job)
+    session.keep()
+    for step in (2, 4):
+        policy, _ = load_policy(tmp_path / f"checkpoints/step{step}", RUNTIME)
+        assert policy.model.lm_head.weight.eq(step).all()
+    left = sorted(path.name for path in (tmp_path / "verl").glob("global_step_*"))
+    assert left == ["global_step_4", "global_step_6"], "one to resume from, and the one being written"

@@ -61,13 +61,15 @@ def test_the_workflow_with_verl_survives_kills_of_its_trainer_and_of_snakemake(t
     kill(processes("verl.trainer.main_ppo", str(tmp_path)))  # Snakemake's own restart has to go on from here
     wait_for_checkpoint(tmp_path, 4, first, log)
     assert f"[rl {RUN}] goes on after 2/{STEPS}" in log.read_text()
+    ray = processes((tmp_path / "scratch/results/rl" / RUN / "ray_folder").read_text())
     first.send_signal(signal.SIGKILL)
     first.wait()
+    assert ray and not psutil.wait_procs(ray, timeout=60)[1], "Ray outlived the killed workflow"
     again = tmp_path / "second.log"
     assert start(tmp_path, again).wait(timeout=400) == 0, again.read_text()[-5000:]
     said = again.read_text()
     assert any(f"[rl {RUN}] goes on after {step}/{STEPS}" in said for step in (4, 6)), said[-5000:]
-    assert not processes("habits-ray-") and not (tmp_path / "scratch/results").exists()
+    assert not list((tmp_path / "scratch").rglob("verl"))
     check_results(tmp_path, params)
 
 

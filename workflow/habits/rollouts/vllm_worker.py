@@ -33,6 +33,7 @@ class Request:
         temperature: 0 takes the most likely token.
         eos: token id that ends a response.
         tensor_parallel: GPUs.
+        eager: compile nothing; without a GPU that would take minutes.
         dtype: of weights and computation.
         seed: of the engine; each response has its own besides.
     """
@@ -46,6 +47,7 @@ class Request:
     temperature: float
     eos: int
     tensor_parallel: int
+    eager: bool
     dtype: str
     seed: int
 
@@ -76,6 +78,7 @@ def start(request: Request) -> Any:
         dtype=request.dtype,
         seed=request.seed,
         tensor_parallel_size=request.tensor_parallel,
+        enforce_eager=request.eager,
         max_model_len=request.max_model_len,
         logprobs_mode="processed_logprobs",  # under the sampling distribution, temperature included
         generation_config="vllm",  # nothing from the model's own generation settings

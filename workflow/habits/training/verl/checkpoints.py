@@ -34,11 +34,17 @@ def latest_complete(folder: Path) -> int:
     return int(text) if text.isdigit() and (folder / f"global_step_{text}").is_dir() else 0
 
 
-def prune(folder: Path, keep: int) -> None:
-    """Delete verl's checkpoints other than that of step ``keep``."""
-    for path in folder.glob("global_step_*"):
-        if path.name != f"global_step_{keep}":
-            shutil.rmtree(path)
+def complete(folder: Path) -> list[int]:
+    """Steps of verl's complete checkpoints, oldest first; an unfinished one is newer than all of them."""
+    steps = sorted(int(path.name.removeprefix("global_step_")) for path in folder.glob("global_step_*"))
+    return [step for step in steps if step <= latest_complete(folder)]
+
+
+def prune(folder: Path, before: int) -> None:
+    """Delete verl's checkpoints of the steps before ``before``."""
+    for step in complete(folder):
+        if step < before:
+            shutil.rmtree(folder / f"global_step_{step}")
 
 
 def export(weights: Path, start: Path, out: Path, dtype: torch.dtype) -> None:
