@@ -14,7 +14,8 @@ import torch
 from habits import params as settings
 from habits.models.base_model import train_base_model
 from habits.models.optimization import scratch_folder
-from habits.models.policy import load_policy
+from habits.models.policy import Sequences, load_policy
+from habits.models.tokenizer import encode_prompt, encode_response
 from habits.priming.priming import write_priming
 from habits.rollouts.rollouts import sample_rollouts
 from habits.tasks.countdown.problems import write_problems
@@ -67,6 +68,26 @@ def train(params: settings.Params, out: str, seed: int = 11) -> None:
         run_local(params, run, Path("base"), Path("problems"), Path(out))
 
 
+def check_sampled_by_checkpoints(out: Path, rollouts: pd.DataFrame, params: settings.Params) -> None:
+    """What was sampled after a saved step came from the policy that stands in its folder."""
+    runtime = params.runtime.model_copy(update={"dtype": "float32"})
+    for step in (0, params.rl.save_every):
+        rows = rollouts[rollouts["rl_step"] == step].head(8)
+        if rows.empty:
+            continue  # the last step: nothing is trained after it
+        policy, tokenizer = load_policy(out / f"checkpoints/step{step}", runtime)
+        prompts = [encode_prompt(tokenizer, text) for text in rows["prompt"]]
+        responses = [encode_response(tokenizer, text) for text in rows["response"]]
+        responses = [ids[:length] for ids, length in zip(responses, rows["n_tokens"], strict=True)]
+        sequences = Sequences.build(prompts, responses, 0, torch.device("cpu"))
+        with torch.no_grad():
+            scores = policy.score(sequences).logprob_N.split([len(ids) for ids in responses])
+        # verl hands merged adapters to the sampler in bfloat16.
+        rounded = 0.02 if params.training.verl and params.training.verl.lora_rank else 1e-5
+        for row, score in zip(rows.itertuples(), scores, strict=True):
+            assert row.logprob == pytest.approx(float(score.sum()), abs=rounded * row.n_tokens), step
+
+
 def check_outputs(out: Path, params: settings.Params) -> None:
     metrics = pd.read_parquet(out / "metrics.parquet")
     rollouts = pd.read_parquet(out / "rollouts.parquet")
@@ -79,6 +100,8 @@ def check_outputs(out: Path, params: settings.Params) -> None:
     assert by_step["n_tokens"].sum().tolist() == metrics["rollout_tokens"].tolist()
     assert rollouts["reward"].gt(0).any(), "else the run would test nothing of RL"
     assert metrics["grad_norm"].gt(0).all()
+    if params.training.backend == "verl":
+        check_sampled_by_checkpoints(out, rollouts, params)
     saved = sorted(path.name for path in (out / "checkpoints").iterdir())
     assert saved == [f"step{step}" for step in range(0, params.rl.steps + 1, params.rl.save_every)]
 
