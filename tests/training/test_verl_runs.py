@@ -6,6 +6,7 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
@@ -168,17 +169,22 @@ def test_sft_learns_the_traces(workspace: Path, lora_rank: int) -> None:
 
 
 def test_learning_curves_of_both_backends_agree(workspace: Path) -> None:
-    """REINFORCE++ from the same model: both learn, and differ no more than their seeds do."""
-    curves: dict[str, list[pd.Series]] = {"local": [], "verl": []}
+    """REINFORCE++ from the same model: both learn, and differ no more than their seeds do (three standard
+    errors). Seeds differ much: over 12 of them, the local backend's last four steps had a mean reward of
+    0.062 with a standard deviation of 0.015, from 0.019 in the first step."""
+    seeds = {"local": (11, 12, 13, 14, 15), "verl": (11, 12)}
+    curves: dict[str, list[pd.Series]] = {backend: [] for backend in seeds}
     for backend, found in curves.items():
-        params = small_params(backend, "reinforce_plus_plus", steps=10, save_every=10)
-        for seed in (11, 12, 13) if backend == "local" else (11, 12):
+        params = small_params(backend, "reinforce_plus_plus", steps=10, save_every=5)
+        for seed in seeds[backend]:
             train(params, f"curves/{backend}{seed}", seed)
             check_outputs(Path(f"curves/{backend}{seed}"), params)
             found.append(pd.read_parquet(f"curves/{backend}{seed}/metrics.parquet")["reward"])
-    ends = {backend: [curve.tail(4).mean() for curve in found] for backend, found in curves.items()}
+    ends = {backend: np.array([curve.tail(4).mean() for curve in found]) for backend, found in curves.items()}
     print(f"mean reward of the last 4 of 10 steps: {ends}")
-    assert all(curve.tail(4).mean() > 1.5 * curve.iloc[0] for found in curves.values() for curve in found)
-    spread = max(max(values) - min(values) for values in ends.values())
-    gap = abs(sum(ends["local"]) / 3 - sum(ends["verl"]) / 2)
-    assert gap <= max(2 * spread, 0.015), ends
+    start = np.mean([curve.iloc[0] for found in curves.values() for curve in found])
+    assert all(values.mean() > 1.5 * start for values in ends.values()), (start, ends)
+    local, verl = ends["local"], ends["verl"]
+    variance = (local.var() * len(local) + verl.var() * len(verl)) / (len(local) + len(verl) - 2)
+    allowed = 3 * (variance * (1 / len(local) + 1 / len(verl))) ** 0.5
+    assert abs(local.mean() - verl.mean()) <= allowed, ends
