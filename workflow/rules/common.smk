@@ -11,7 +11,7 @@ from pathlib import Path
 # This checkout's package, also where another one is installed (an experiment of DVC in a folder of its own).
 sys.path.insert(0, f"{ROOT}/workflow")
 
-from habits import manifests, versions, workdir
+from habits import jobs, manifests, versions, workdir
 from habits.artifacts import ArtifactError, hash_json, hash_path
 from habits.figures import FIGURES as FIGURE_SPECS
 from habits.figures import available_figures
@@ -196,7 +196,7 @@ def check_trainer():
     """Let verl judge all that its jobs will be started with, before the first one waits for GPUs."""
     if PARAMS.training.backend == "verl":
         # In a process of its own: verl's import changes how this one logs.
-        command = ["habits", "validate", "--params", os.environ["HABITS_PARAMS"]]
+        command = ["habits", "validate", "--params", os.environ[jobs.PARAMS_FILE]]
         checked = subprocess.run(command, capture_output=True, text=True)
         if checked.returncode:
             raise WorkflowError(checked.stderr.strip().removeprefix("error: "))
