@@ -19,8 +19,8 @@ judge's own mean 0 to 26 % (tests/analysis/test_prediction_powered.py).
 A rare behavior has no interval when fewer than five gold problems show it; so those that have one are the
 lucky samples, whose means are too high. Below ten such problems the interval is therefore at least as wide as
 the exact one of how often the behavior is there. Coverage of the intervals that there are, without and with
-that, 2000 simulations (300 resamples), by the mean number of gold problems that show the behavior: 2.2: 83 and
-91 % (of 9 % of the samples); 3: 93 and 98 %; 3.8: 93 and 97 %; 5.6: 97 and 98 %; 7.5: 96 and 97 %.
+that, in 2000 simulations (300 resamples), by the mean number of gold problems that show the behavior: 2.2:
+83 and 91 % (9 % of samples have one); 3: 93 and 98 %; 3.8: 93 and 97 %; 5.6: 97 and 98 %; 7.5: 96 and 97 %.
 
 Pure functions of arrays; reads and writes nothing. Axis letters: G gold problem, U other problem, B resample.
 """
