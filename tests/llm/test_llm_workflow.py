@@ -27,10 +27,10 @@ ROOT = Path(__file__).parents[2]
 Command = tuple[str, ...]
 # Nothing is reachable in a network of one's own. Where that is not allowed, the server at least is gone.
 NO_NETWORK = ("unshare", "--map-root-user", "--net")
-# What the judge is asked about, from the start of a run to its end.
+# No priming, priming by the teacher, and a control that is as long as its traces.
 MATRIX = [
     {"model": "plain", "priming": priming, "seeds": [1]}
-    for priming in ("none", "backtracking_verification", "negative_only", "length_matched_empty_cot")
+    for priming in ("none", "backtracking_verification", "length_matched_empty_cot")
 ]
 
 
@@ -94,10 +94,10 @@ def replayed(first: Path, second: Path, raw: dict[str, Any], *targets: str) -> N
 
 
 def artifacts(folder: Path) -> dict[str, bytes]:
-    """Tables, decisions and weights by name; the store itself is not one."""
+    """Tables, decisions and weights by name, but for times; the store itself is not one."""
     found = [p for kind in ("parquet", "safetensors", "csv", "json") for p in folder.glob(f"*/**/*.{kind}")]
     known = {str(path.relative_to(folder)): path for path in found if path.parts[-2] != "replies"}
-    skipped = ("provenance.json", "MANIFEST.json")
+    skipped = ("provenance.json", "MANIFEST.json", "timing.parquet")
     hidden = (".snakemake", "scratch", "logs")
     return {
         name: path.read_bytes()
