@@ -220,6 +220,7 @@ def _rollout(
         "format_ok": reason != "truncated",
         "correct": correct,
         "reward": 1.0 if correct else 0.1,
+        "mean_entropy": 1.0,
         "reason": reason,
     }
 

@@ -2,7 +2,8 @@
 
 Reads results/{claims,figures,analyses,rollouts,behaviors,rl,base_model,quality} and, with a judge,
 results/{judging,calibration}; data/{priming,problems,replies} and the provenance sidecars. Writes the pages
-that `pages.PAGES` lists, figures/, rollouts/ and cards/ into the reports folder. The same inputs give the same bytes.
+that `pages.PAGES` lists, figures/, rollouts/ and cards/ into the reports folder. The same inputs give the same
+bytes.
 """
 
 from __future__ import annotations
