@@ -181,6 +181,7 @@ CODE = {  # which of them is decided by the settings
     "base_model": ["models.base_model", "models.pretrained"],
     "sft": ["training.sft", "training.verl.sft"],
     "rl": ["training.rl", "training.verl.rl"],
+    "figures": ["figures"],
 }
 DECLARES = {
     "model_settings": {"models", "priming", "countdown", "runtime"},

@@ -1,9 +1,9 @@
 """The report of a finished run: a static site that opens from disk.
 
 Reads results/{claims,figures,analyses,rollouts,behaviors,rl,base_model,quality} and, with a judge,
-results/{judging,calibration}; data/{priming,problems,replies} and the provenance sidecars. Writes the pages
-that `pages.PAGES` lists, figures/, rollouts/ and cards/ into the reports folder. The same inputs give the same
-bytes.
+results/{judging,calibration}; data/{priming,problems,replies} and the provenance sidecars. Writes into the
+reports folder the pages that `pages.PAGES` lists, figures/, rollouts/ and cards/. The same inputs give the
+same bytes.
 """
 
 from __future__ import annotations
