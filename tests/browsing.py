@@ -58,12 +58,12 @@ class Site:
 
 
 @contextmanager
-def browsing(folder: Path, width: int = 1280) -> Iterator[Site]:
+def browsing(folder: Path) -> Iterator[Site]:
     """The site in ``folder`` in a browser window."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         try:
-            yield Site(folder, browser.new_page(viewport={"width": width, "height": 900}))
+            yield Site(folder, browser.new_page(viewport={"width": 1280, "height": 900}))
         finally:
             browser.close()
 

@@ -168,7 +168,7 @@ def _gathered(run: RunId, record: Record, oracle: Rating, judge: Rating | None) 
 def _rating(rows: list[Record], response: str) -> Rating:
     counts: list[int | None] = [None] * len(BEHAVIOR_NAMES)
     spans: list[int] = []
-    for row in rows:
+    for row in sorted(rows, key=lambda row: BEHAVIOR_NAMES.index(row["behavior"])):
         place = BEHAVIOR_NAMES.index(row["behavior"])
         if row["status"] != "ok" or row["count"] is None:
             continue
