@@ -50,6 +50,10 @@ rule all:
         "everything is up to date"
 
 
+onstart:
+    check_trainer()
+
+
 onsuccess:
     record_run()
 

@@ -420,9 +420,13 @@ def schema(*, out: Path = SCHEMA) -> None:
 
 @app.command
 def validate(*, params: Path = Path("params.yaml")) -> None:
-    """Check params.yaml and list the runs that it asks for."""
+    """Check params.yaml, with verl its configurations too, and list the runs that it asks for."""
     with jobs.reported(None):
         settings = load(params)
+        if settings.training.backend == "verl":
+            from habits.training.verl.plan import check_plan
+
+            check_plan(settings)
         runs = "".join(f"\n  {run.path}" for run in settings.runs)
         print(f"{params}: preset {settings.preset}, {len(settings.runs)} runs{runs}")
 

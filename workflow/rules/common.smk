@@ -4,6 +4,7 @@ import atexit
 import json
 import mimetypes
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -189,6 +190,16 @@ def code_of_training(trainer):
     """Fingerprint of the trainer in use: an edited one leaves what the other has trained alone."""
     local = PARAMS.training.backend == "local"
     return fingerprint(f"training.{trainer}" if local else f"training.verl.{trainer}")
+
+
+def check_trainer():
+    """Let verl judge all that its jobs will be started with, before the first one waits for GPUs."""
+    if PARAMS.training.backend == "verl":
+        # In a process of its own: verl's import changes how this one logs.
+        command = ["habits", "validate", "--params", os.environ["HABITS_PARAMS"]]
+        checked = subprocess.run(command, capture_output=True, text=True)
+        if checked.returncode:
+            raise WorkflowError(checked.stderr.strip().removeprefix("error: "))
 
 
 def resources_of(rule):
