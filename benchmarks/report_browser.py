@@ -43,9 +43,8 @@ def main(rollouts: int) -> None:
         started = time.perf_counter()
         browser = write_browser(Inputs(params, root / "results", root / "data"), root / "reports/rollouts")
         seconds = time.perf_counter() - started
-        print(
-            f"{browser.shown:,} of {browser.total:,} rollouts: {browser.bytes / 1e6:.1f} MB in {seconds:.0f} s"
-        )
+        print(f"{browser.shown:,} of {browser.total:,} rollouts", end=": ")
+        print(f"{browser.bytes / 1e6:.1f} MB in {seconds:.0f} s")
         open_page(root / "reports", browser)
 
 

@@ -76,7 +76,8 @@ def changes(a: Conditions, b: Conditions) -> list[Change]:
 
 
 def _solved(condition: Condition) -> list[float]:
-    return np.nanmean(condition.at("accuracy", condition.steps[-1]), axis=0).tolist()
+    shares = np.nanmean(condition.at("accuracy", condition.steps[-1]), axis=0)
+    return [float(share) for share in shares]
 
 
 def _difference(a: Condition, b: Condition, metric: str, points: int, resampler: Resampler) -> Difference:

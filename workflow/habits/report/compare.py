@@ -67,10 +67,10 @@ def write_comparison(a: str, b: str, out: Path) -> None:
     with tempfile.TemporaryDirectory() as temporary:
         runs = [read_run(place, Path(temporary) / side) for place, side in ((a, "a"), (b, "b"))]
         tables = [run.folder / "results/statistics/per_problem.parquet" for run in runs]
-        found = [conditions(read_parquet(table)) for table in tables]
-        if not shared(*found):
+        of_a, of_b = (conditions(read_parquet(table)) for table in tables)
+        if not shared(of_a, of_b):
             raise ArtifactError(f"{a} and {b} share no condition; their matrices have nothing in common")
-        moved = changes(*found)
+        moved = changes(of_a, of_b)
         statistics = runs[0].settings["statistics"]
         resampler = Resampler(statistics["bootstrap"], statistics["seed"], statistics["confidence"])
         page = (
@@ -81,9 +81,9 @@ def write_comparison(a: str, b: str, out: Path) -> None:
                 b=runs[1],
                 settings=changed(_flat(runs[0].settings), _flat(runs[1].settings)),
                 data=changed(runs[0].data, runs[1].data),
-                compared=_by_condition(differences(*found, statistics["last_points"], resampler)),
-                only_a=[key.path for key in found[0] if key not in found[1]],
-                only_b=[key.path for key in found[1] if key not in found[0]],
+                compared=_by_condition(differences(of_a, of_b, statistics["last_points"], resampler)),
+                only_a=[key.path for key in of_a if key not in of_b],
+                only_b=[key.path for key in of_b if key not in of_a],
                 gained=sum(change.b > change.a for change in moved),
                 lost=sum(change.b < change.a for change in moved),
                 changes=moved[:MOST_PROBLEMS],
