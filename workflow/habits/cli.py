@@ -146,9 +146,7 @@ def pretraining_statistics(*, labels: File, documents: File, out: File, common: 
 
 
 @app.command
-def rewriting(
-    *, documents: File, labels: File, problems: File, out: File, common: Common = COMMON
-) -> None:
+def rewriting(*, documents: File, labels: File, problems: File, out: File, common: Common = COMMON) -> None:
     """Rewrite documents with behaviors, and matched ones without, as question, thought and answer."""
     with step(common) as params:
         from habits.pretraining.rewriting import write_rewriting

@@ -330,7 +330,7 @@ class Params(Section):
                 )
 
     def primed_with(self, priming: str) -> Params:
-        """These settings with the ``sft`` of a priming set: rewritten documents have hyperparameters of their own."""
+        """These settings with the ``sft`` of a priming set: rewritten documents have one of their own."""
         return self.model_copy(update={"sft": self.pretraining_sft}) if priming in REWRITTEN else self
 
     def rl_settings(self, line: Run) -> Rl:

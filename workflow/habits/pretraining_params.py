@@ -83,7 +83,11 @@ class Rewriting(Section):
 
 
 def mistakes_in(
-    pretraining: Pretraining, labelling: Labelling, rewriting: Rewriting, models: list[str], primings: set[str]
+    pretraining: Pretraining,
+    labelling: Labelling,
+    rewriting: Rewriting,
+    models: list[str],
+    primings: set[str],
 ) -> list[str]:
     """What the sections ask of each other, of ``llm.models`` and of the matrix."""
     known = ", ".join(models) or "(empty)"
@@ -104,5 +108,7 @@ def mistakes_in(
                 f"rewriting.corpora.{number} is {name!r}; choose one of pretraining.corpora: {corpora}"
             )
     if primings & set(REWRITTEN) and not rewriting.corpora:
-        found.append("matrix: pretraining_curated and pretraining_negative need a corpus in rewriting.corpora")
+        found.append(
+            "matrix: pretraining_curated and pretraining_negative need a corpus in rewriting.corpora"
+        )
     return found

@@ -220,7 +220,9 @@ def demonstrations(wildcards):
 
 def demonstrations_of_runs():
     """The demonstrations behind all priming sets of the matrix."""
-    names = {demonstrations_for(run.priming) for run in PARAMS.runs if run.priming not in ("none", *REWRITTEN)}
+    names = {
+        demonstrations_for(run.priming) for run in PARAMS.runs if run.priming not in ("none", *REWRITTEN)
+    }
     return [] if PARAMS.teacher == SYMBOLIC else [f"data/teaching/{name}.parquet" for name in sorted(names)]
 
 

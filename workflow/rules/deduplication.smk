@@ -19,4 +19,5 @@ rule deduplication:
     message:
         "deduplication {wildcards.corpus}"
     shell:
-        "habits deduplication --corpus {wildcards.corpus} --documents data/corpus" " --out {output} --log {log}"
+        "habits deduplication --corpus {wildcards.corpus} --documents data/corpus"
+        " --out {output} --log {log}"

@@ -1,10 +1,10 @@
 """Rule ``pretraining_statistics``: how often behaviors occur in each corpus and domain, with intervals.
 
-Reads ``data/labels/{corpus}/shard*.parquet``, one batch at a time; writes ``results/pretraining_statistics/``:
-``shares.parquet`` (behavior by corpus and domain; domain ``all``: all of them), ``together.parquet`` (pairs of
-behaviors in one document), ``labels.parquet`` (how many documents could be labelled) and, where the corpus was
-generated, ``accuracy.parquet`` (the labels against what was planted). All of it comes from sums, so memory does
-not depend on the number of documents.
+Reads ``data/labels/{corpus}/shard*.parquet``, one batch at a time; writes
+``results/pretraining_statistics/``: ``shares.parquet`` (behavior by corpus and domain; domain ``all``: all of
+them), ``together.parquet`` (pairs of behaviors in one document), ``labels.parquet`` (how many documents could
+be labelled) and, where the corpus was generated, ``accuracy.parquet`` (the labels against what was planted).
+All of it comes from sums, so memory does not depend on the number of documents.
 """
 
 from __future__ import annotations
@@ -68,22 +68,22 @@ def write_pretraining_statistics(params: Params, labels: Path, documents: Path, 
     Raises:
         ArtifactError: the labels of a shard are missing.
     """
-    shares, together, statuses, accuracy, parents = [], [], [], [], []
+    tables: dict[str, list[dict[str, Any]]] = {name: [] for name in COLUMNS}
+    parents: list[Path] = []
     for corpus in params.pretraining.corpora:
-        files = [
-            labels / corpus / f"shard{shard:04d}.parquet" for shard in params.pretraining.shards(corpus)
-        ]
+        files = [labels / corpus / f"shard{shard:04d}.parquet" for shard in params.pretraining.shards(corpus)]
         parents += files
         sums, found, truth = _sums(corpus, files, documents)
         for domain in sorted(sums, key=lambda name: (name != ALL, name)):
-            shares += _shares(params, corpus, domain, sums[domain])
-        together += _together(params, corpus, sums[ALL])
+            tables["shares"] += _shares(params, corpus, domain, sums[domain])
+        tables["together"] += _together(params, corpus, sums[ALL])
         total = found.total()
-        statuses.append({"corpus": corpus, "documents": total, **{name: found[name] for name in STATUSES}})
-        accuracy += _accuracy(params, corpus, truth)
+        tables["labels"].append(
+            {"corpus": corpus, "documents": total, **{name: found[name] for name in STATUSES}}
+        )
+        tables["accuracy"] += _accuracy(params, corpus, truth)
     with replacing(out) as temporary:
         temporary.mkdir()
-        tables = {"shares": shares, "together": together, "labels": statuses, "accuracy": accuracy}
         for name, rows in tables.items():
             pd.DataFrame(rows, columns=COLUMNS[name]).to_parquet(
                 temporary / f"{name}.parquet", index=False, compression="zstd"
@@ -152,10 +152,16 @@ def _shares(params: Params, corpus: str, domain: str, sums: Sums) -> Iterator[di
         rows = {
             "share": (sums.present[place] / n, *share),
             "mean_count": (mean, max(mean - spread, 0.0), mean + spread),
-            "per_1000_tokens": (1000 * rate, max(1000 * (rate - rate_spread), 0.0), 1000 * (rate + rate_spread)),
+            "per_1000_tokens": (
+                1000 * rate,
+                max(1000 * (rate - rate_spread), 0.0),
+                1000 * (rate + rate_spread),
+            ),
         }
         for metric, (value, low, high) in rows.items():
-            yield dict(zip(COLUMNS["shares"], (corpus, domain, behavior, metric, value, low, high, n), strict=True))
+            yield dict(
+                zip(COLUMNS["shares"], (corpus, domain, behavior, metric, value, low, high, n), strict=True)
+            )
 
 
 def _together(params: Params, corpus: str, sums: Sums) -> Iterator[dict[str, Any]]:
@@ -169,7 +175,9 @@ def _together(params: Params, corpus: str, sums: Sums) -> Iterator[dict[str, Any
         yield dict(zip(COLUMNS["together"], values, strict=True))
 
 
-def _accuracy(params: Params, corpus: str, truth: Counter[tuple[str, bool, bool]]) -> Iterator[dict[str, Any]]:
+def _accuracy(
+    params: Params, corpus: str, truth: Counter[tuple[str, bool, bool]]
+) -> Iterator[dict[str, Any]]:
     """Precision, recall and F1 of "the behavior is there" against what was planted."""
     for behavior in BEHAVIORS if truth else ():
         hit, missed = truth[behavior, True, True], truth[behavior, True, False]

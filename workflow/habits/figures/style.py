@@ -62,7 +62,8 @@ CONTROL_SETS = (
     "length_matched_empty_cot",
     "negative_control",
 )
-GROUPS = {"Behavior sets": BEHAVIOR_SETS, "Controls": CONTROL_SETS}
+PRETRAINING_SETS = ("none", "pretraining_curated", "pretraining_negative")
+GROUPS = {"Behavior sets": BEHAVIOR_SETS, "Controls": CONTROL_SETS, "More pretraining": PRETRAINING_SETS}
 BEHAVIOR_LOOKS = {
     "verification": Look("verification", "#4477AA", "o"),
     "backtracking": Look("backtracking", "#EE6677", "s"),

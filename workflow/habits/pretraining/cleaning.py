@@ -86,7 +86,7 @@ def signature(text: str) -> bytes:
         runs = np.array([hashes @ _POWERS[: len(hashes)]], dtype=np.uint64)
     runs ^= runs >> np.uint64(29)
     values = ((runs[:, None] * _FACTORS + _SHIFTS) >> np.uint64(32)).min(axis=0)
-    return values.astype(np.uint16).tobytes()
+    return bytes(values.astype(np.uint16).tobytes())
 
 
 def similarity(one: bytes, other: bytes) -> float:

@@ -1,7 +1,7 @@
 """Rule ``corpus``: one shard of a corpus, cleaned, cut to the token budget, with fingerprints for duplicates.
 
-Reads what ``pretraining.corpora`` names; writes ``data/corpus/{corpus}/shard{shard}.parquet``, one document a row.
-A shard is made from its own documents alone, batch by batch, and appears when it is complete.
+Reads what ``pretraining.corpora`` names; writes ``data/corpus/{corpus}/shard{shard}.parquet``, one document a
+row. A shard is made from its own documents alone, batch by batch, and appears when it is complete.
 """
 
 from __future__ import annotations

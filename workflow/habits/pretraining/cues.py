@@ -59,10 +59,12 @@ _BEHAVIORS = {
 # One act, two phrases: "Wait, that doesn't work. Let me try another way."
 _SAME_ACT = 60  # characters between two phrases of one backtracking
 _PROBLEM = re.compile(
-    r"\?|\b(?:solve|find|compute|determine|prove|show that|use the numbers|target|how (?:can|many|likely)|one should get)\b"
+    r"\?|\b(?:solve|find|compute|determine|prove|show that|use the numbers|target|one should get)\b"
+    r"|\bhow (?:can|many|likely)\b"
 )
 _SOLUTION = re.compile(
-    r"\b(?:answer|solution is|result:|therefore|hence|so the|it is the|remainder is|probability is|we have|by the|we write)\b|\d = \d"
+    r"\b(?:answer|solution is|result:|therefore|hence|so the|it is the|remainder is|probability is)\b"
+    r"|\b(?:we have|by the|we write)\b|\d = \d"
 )
 _DOMAINS = {
     "number_puzzles": r"use the numbers|target|the numbers are|reach \d+ with|one should get \d+|to make \d+",

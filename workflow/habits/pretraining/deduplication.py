@@ -1,9 +1,10 @@
 """Rule ``deduplication``: the documents of a corpus that repeat an earlier one, exactly or nearly.
 
-Reads the fingerprints in ``data/corpus/{corpus}/shard*.parquet``; writes ``data/deduplication/{corpus}.parquet``, one
-row a repeated document. Signatures lie in a file in scratch/ while this runs. Candidates share one of 16 bands
-of 4 values with an earlier document (similarity 0.8: found with probability 0.9998); whole signatures decide.
-Band by band and part by part: what is in memory does not grow with the corpus, but for 29 bytes a document.
+Reads the fingerprints in ``data/corpus/{corpus}/shard*.parquet``; writes
+``data/deduplication/{corpus}.parquet``, one row a repeated document. Signatures lie in a file in scratch/
+while this runs. Candidates share one of 16 bands of 4 values with an earlier document (similarity 0.8: found
+with probability 0.9998); whole signatures decide. Band by band and part by part: what is in memory does not
+grow with the corpus, but for 29 bytes a document.
 """
 
 from __future__ import annotations
@@ -70,7 +71,11 @@ def write_duplicates(params: Params, corpus: str, folder: Path, out: Path) -> No
         pq.write_table(table, temporary, compression="zstd")
     counts = table["kind"].value_counts().to_pylist()
     told = ", ".join(f"{entry['counts']} {entry['values']}" for entry in counts) or "none"
-    print(f"[deduplication {corpus}] of {len(documents)} documents repeated: {told}", file=sys.stderr, flush=True)
+    print(
+        f"[deduplication {corpus}] of {len(documents)} documents repeated: {told}",
+        file=sys.stderr,
+        flush=True,
+    )
     stamp(out, settings={"near_duplicate": params.pretraining.near_duplicate}, parents=shards)
 
 
@@ -79,7 +84,9 @@ def _collect(shards: list[Path], store: Path) -> tuple[Integers, Integers]:
     documents, exact = [], []
     with store.open("wb") as file:
         for shard in shards:
-            for batch in pq.ParquetFile(shard).iter_batches(CHUNK, columns=["document", "exact_key", "signature"]):
+            for batch in pq.ParquetFile(shard).iter_batches(
+                CHUNK, columns=["document", "exact_key", "signature"]
+            ):
                 documents.append(batch.column(0).to_numpy())
                 exact.append(batch.column(1).to_numpy())
                 file.write(b"".join(batch.column(2).to_pylist()))

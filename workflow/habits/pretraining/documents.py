@@ -2,8 +2,8 @@
 
 Registers (forum posts, lecture notes, model solutions, chatter) and domains vary; number puzzles are the one
 domain that the tiny models can speak about later. Behaviors stand where a writer would put them, decoys use
-their words without them. A share of the documents repeats an earlier one, exactly or nearly. The same seed and
-index give the same document, so a shard needs no other one. Reads and writes no files.
+their words without them. A share of the documents repeats an earlier one, exactly or nearly. The same seed
+and index give the same document, so a shard needs no other one. Reads and writes no files.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The language model as a labeller: what it is asked about a document, and the label that its answers give.
 
-Reads the prompts in ``workflow/prompts/labels``; asks a provider (``habits.llm``: every reply is stored before it
-is read) or an offline vLLM (``habits.pretraining.vllm_labeller``). The document comes first and the question last:
-of several questions about a document, a server's prefix cache reads it once.
+Reads the prompts in ``workflow/prompts/labels``; asks a provider (``habits.llm``: every reply is stored
+before it is read) or an offline vLLM (``habits.pretraining.vllm_labeller``). The document comes first and the
+question last: of several questions about a document, a server's prefix cache reads it once.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Rule ``labels``: the behaviors in one shard's documents, whoever counts them.
 
-Reads a shard of ``data/corpus`` and ``data/deduplication/{corpus}.parquet``, whose documents it leaves out; writes
-``data/labels/{corpus}/shard{shard}.parquet``, one row a document. The file appears when the shard is complete;
-a language model's replies are stored before that, so a killed shard asks for none of them again.
+Reads a shard of ``data/corpus`` and ``data/deduplication/{corpus}.parquet``, whose documents it leaves out;
+writes ``data/labels/{corpus}/shard{shard}.parquet``, one row a document. The file appears when the shard is
+complete; a language model's replies are stored before that, so a killed shard asks for none of them again.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ def write_labels(params: Params, corpus: str, shard: int, documents: Path, repea
     statuses: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     with replacing(out) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
-        for batch in source.iter_batches(BATCH if by_rules else ASKED_AT_ONCE, columns=["document", "text", "n_tokens"]):
+        for batch in source.iter_batches(
+            BATCH if by_rules else ASKED_AT_ONCE, columns=["document", "text", "n_tokens"]
+        ):
             texts = list(texts_of(batch, dropped))
             labels = label(texts)
             rows = [found.row(text) for found, text in zip(labels, texts, strict=True)]
@@ -88,7 +90,7 @@ def _check(params: Params, name: str, statuses: Counter[str], reasons: Counter[s
         often = "; ".join(f"{reason} ({count})" for reason, count in reasons.most_common(3))
         raise LabelError(
             f"{name}: {told} ({shown}), more than labelling.max_failed_rate "
-            f"{params.labelling.max_failed_rate:g} allows. Most often: {often}. The replies stay stored: a higher "
-            "labelling.max_failed_rate lets the step pass at no cost; requests without reply are sent again; "
-            "another labeller or labelling.max_tokens asks anew"
+            f"{params.labelling.max_failed_rate:g} allows. Most often: {often}. The replies stay stored: a "
+            "higher labelling.max_failed_rate lets the step pass at no cost; requests without reply are "
+            "sent again; another labeller or labelling.max_tokens asks anew"
         )

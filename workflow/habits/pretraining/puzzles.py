@@ -1,4 +1,5 @@
-"""Number puzzles in words: a puzzle, and what somebody writes who solves it with or without the four behaviors.
+"""Number puzzles in words: a puzzle, and what somebody writes who solves it with or without the four
+behaviors.
 
 The search is the symbolic teacher's, told in English sentence by sentence. A solution without behaviors is a
 path of operations, told the same way. Reads and writes no files.

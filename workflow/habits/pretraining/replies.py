@@ -14,9 +14,7 @@ from habits.behaviors.judgements import LONGEST_REPLY, Judgement
 from habits.pretraining.labelled import DOMAINS
 from habits.priming.language import BEHAVIORS
 
-Domain = Literal[
-    "number_puzzles", "algebra", "geometry", "number_theory", "calculus", "probability", "other"
-]
+Domain = Literal["number_puzzles", "algebra", "geometry", "number_theory", "calculus", "probability", "other"]
 Read = TypeVar("Read", bound=BaseModel)
 _FENCE = "```"
 

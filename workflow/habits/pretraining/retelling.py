@@ -1,8 +1,9 @@
-"""The symbolic rewriter: a number puzzle told in English, as question, thought and answer in the trace language.
+"""The symbolic rewriter: a number puzzle told in English, as question, thought and answer in the trace
+language.
 
 It reads what the text says (statement, steps, remarks, answer) and writes the same again in the tiny models'
-words, the writer's mistakes included. Domains other than number puzzles have no words there.
-Reads and writes no files. Linear in the length of the text.
+words, the writer's mistakes included. Domains other than number puzzles have no words there. Reads and writes
+no files. Linear in the length of the text.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Rule ``rewriting``: documents with behaviors, and matched ones without, as question, thought and answer.
 
-Reads ``data/corpus`` and ``data/labels`` of ``rewriting.corpora`` and the evaluation problems, whose numbers no row
-may have; writes ``data/rewriting/``: ``pretraining_curated.parquet`` and ``pretraining_negative.parquet`` (row i of
-one is matched with row i of the other) and ``accounting.parquet``, what became of every document. Shards are read
-one after the other, until there are enough rows of both kinds.
+Reads ``data/corpus`` and ``data/labels`` of ``rewriting.corpora`` and the evaluation problems, whose numbers
+no row may have; writes ``data/rewriting/``: ``pretraining_curated.parquet`` and
+``pretraining_negative.parquet`` (row i of one is matched with row i of the other) and ``accounting.parquet``,
+what became of every document. Shards are read one after the other, until there are enough rows of both kinds.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def write_rewriting(params: Params, documents: Path, labels: Path, problems: Pat
 def candidates(
     params: Params, corpus: str, documents: Path, labels: Path
 ) -> Iterator[dict[str, list[Origin]]]:
-    """The documents of a shard that pose and solve a problem, rich in behaviors or without any, in batches."""
+    """Documents of a shard that pose and solve a problem, rich in behaviors or without any, in batches."""
     known = read_parquet(labels, ["document", *BEHAVIORS, "is_problem", "is_solution", "domain", "status"])
     known = known[(known["status"] == "ok") & known["is_problem"].eq(True) & known["is_solution"].eq(True)]
     found = {int(row["document"]): row for row in known.to_dict("records")}

@@ -1,7 +1,8 @@
 """The language model as a rewriter: question, thoughts and answer of a document, in its own words.
 
-Reads the prompts in ``workflow/prompts/rewriting``; asks a provider (``habits.llm``: every reply is stored before it
-is read, and none is asked for twice). A reply that lacks a closing tag, or has a tag twice, is no row.
+Reads the prompts in ``workflow/prompts/rewriting``; asks a provider (``habits.llm``: every reply is stored
+before it is read, and none is asked for twice). A reply that lacks a closing tag, or has a tag twice, is no
+row.
 """
 
 from __future__ import annotations

@@ -37,10 +37,10 @@ STATUSES = (
     "leaked",
 )
 QUESTION = (
-    "The following is a conversation between User and Assistant. User asks a question and Assistant answers it, "
-    "first reasoning it through and then stating the answer.\n"
-    "User: {question} Show your work inside <think> </think> tags. Then give the final answer inside <answer> "
-    "</answer> tags.\n"
+    "The following is a conversation between User and Assistant. User asks a question and Assistant "
+    "answers it, first reasoning it through and then stating the answer.\n"
+    "User: {question} Show your work inside <think> </think> tags. Then give the final answer inside "
+    "<answer> </answer> tags.\n"
     "Assistant: I will work through this step by step.\n"
     "<think>"
 )
@@ -145,7 +145,13 @@ class Checks:
     forbidden: frozenset[tuple[int, ...]]
 
     def row(
-        self, origin: Origin, question: str, thought: str, answer: str, problem: Problem | None, reply: str = ""
+        self,
+        origin: Origin,
+        question: str,
+        thought: str,
+        answer: str,
+        problem: Problem | None,
+        reply: str = "",
     ) -> Row:
         """The row of a document with the status that it earns."""
         if self.template == "short" and problem is not None:

@@ -1,8 +1,9 @@
 """Where documents come from: the embedded generator, or parquet and jsonl files here or on the network.
 
-Files are named by a glob, locally or as any fsspec URL (``hf://datasets/open-web-math/open-web-math/data/*.parquet``
-reads the public source itself). Documents stand in the order of the files' names. A shard reads only the row
-groups that it needs, one at a time, so memory does not depend on the size of a corpus.
+Files are named by a glob, locally or as any fsspec URL
+(``hf://datasets/open-web-math/open-web-math/data/*.parquet`` reads the public source itself). Documents stand
+in the order of the files' names. A shard reads only the row groups that it needs, one at a time, so memory
+does not depend on the size of a corpus.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from habits.artifacts import ArtifactError
-from habits.pretraining_params import GENERATOR, CorpusSpec
 from habits.pretraining.documents import document
+from habits.pretraining_params import GENERATOR, CorpusSpec
 from habits.priming.language import Behavior
 
 BATCH = 256  # documents that are in memory at once
@@ -90,9 +91,10 @@ def _texts(spec: CorpusSpec, first: int) -> Iterator[str]:
 def _parquet(table: pq.ParquetFile, spec: CorpusSpec, skip: int, path: str) -> Iterator[str]:
     if spec.text_column not in table.schema_arrow.names:
         raise ArtifactError(
-            f"{path} has no column {spec.text_column!r} (text_column), but {', '.join(table.schema_arrow.names)}"
+            f"{path} has no column {spec.text_column!r} (text_column), but "
+            f"{', '.join(table.schema_arrow.names)}"
         )
-    groups = []
+    groups: list[int] = []
     for group in range(table.num_row_groups):
         rows = table.metadata.row_group(group).num_rows
         if skip >= rows and not groups:

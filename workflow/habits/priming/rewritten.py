@@ -1,4 +1,5 @@
-"""Traces from rewritten documents: the rows of ``data/rewriting/{set}.parquet`` in an order that the seed decides.
+"""Traces from rewritten documents: the rows of ``data/rewriting/{set}.parquet`` in an order that the seed
+decides.
 
 Every seed has the same rows, as the token budget of a set is spent once.
 """
@@ -13,7 +14,18 @@ import pandas as pd
 from habits.artifacts import read_parquet
 from habits.priming.traces import SCHEMA, trace_id
 
-COLUMNS = ["row", "corpus", "document", "numbers", "target", "prompt", "response", "verdict", "n_tokens", "rewriter"]
+COLUMNS = [
+    "row",
+    "corpus",
+    "document",
+    "numbers",
+    "target",
+    "prompt",
+    "response",
+    "verdict",
+    "n_tokens",
+    "rewriter",
+]
 
 
 def rewritten_traces(priming: str, seed: int, source: Path) -> pd.DataFrame:
