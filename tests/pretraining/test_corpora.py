@@ -134,9 +134,13 @@ def test_a_killed_shard_leaves_nothing_and_comes_out_the_same(made: Made, tmp_pa
 
 
 def test_statistics_are_those_of_all_labels_at_once(made: Made, tmp_path: Path) -> None:
-    write_pretraining_statistics(made.params, made.folder / "labels", made.folder / "corpus", tmp_path / "out")
+    write_pretraining_statistics(
+        made.params, made.folder / "labels", made.folder / "corpus", tmp_path / "out"
+    )
     labels = pd.concat(pd.read_parquet(path) for path in made.folder.glob("labels/embedded/*.parquet"))
-    shares = pd.read_parquet(tmp_path / "out/shares.parquet").set_index(["domain", "behavior", "metric"])["mean"]
+    shares = pd.read_parquet(tmp_path / "out/shares.parquet").set_index(["domain", "behavior", "metric"])[
+        "mean"
+    ]
     for domain, rows in [("all", labels), *labels.groupby("domain")]:
         for behavior in BEHAVIORS:
             counts = rows[behavior]
@@ -147,5 +151,7 @@ def test_statistics_are_those_of_all_labels_at_once(made: Made, tmp_path: Path) 
     together = pd.read_parquet(tmp_path / "out/together.parquet").set_index(["behavior", "other"])["share"]
     both = (labels["verification"] > 0) & (labels["backtracking"] > 0)
     assert together["verification", "backtracking"] == pytest.approx(both.mean())
-    accuracy = pd.read_parquet(tmp_path / "out/accuracy.parquet").set_index(["behavior", "statistic"])["value"]
+    accuracy = pd.read_parquet(tmp_path / "out/accuracy.parquet").set_index(["behavior", "statistic"])[
+        "value"
+    ]
     assert (accuracy[:, "f1"] > 0.7).all() and (accuracy[:, "f1"] < 1).any(), "good rules, no oracle"

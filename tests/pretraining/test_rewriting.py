@@ -28,7 +28,9 @@ from habits.tasks.countdown.table import read_problems
 @pytest.fixture(scope="module")
 def rewritten(made: Made) -> dict[str, pd.DataFrame]:
     out = made.folder / "rewriting"
-    write_rewriting(made.params, made.folder / "corpus", made.folder / "labels", made.folder / "problems", out)
+    write_rewriting(
+        made.params, made.folder / "corpus", made.folder / "labels", made.folder / "problems", out
+    )
     return {name: pd.read_parquet(out / f"{name}.parquet") for name in SETS}
 
 
@@ -86,7 +88,9 @@ def test_rows_are_whole_grounded_and_of_their_kind(rewritten: dict[str, pd.DataF
             assert row["verdict"] == grade(row["response"], problem).reason
 
 
-def test_no_row_has_the_numbers_of_an_evaluation_problem(rewritten: dict[str, pd.DataFrame], made: Made) -> None:
+def test_no_row_has_the_numbers_of_an_evaluation_problem(
+    rewritten: dict[str, pd.DataFrame], made: Made
+) -> None:
     evaluation = {
         tuple(sorted(problem.numbers))
         for split in ("validation", "test")

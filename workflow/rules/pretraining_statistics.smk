@@ -6,7 +6,13 @@ rule pretraining_statistics:
         labels_of(PARAMS.pretraining.corpora),
         shards_of(PARAMS.pretraining.corpora),
     output:
-        directory("results/pretraining_statistics"),
+        report(
+            directory("results/pretraining_statistics"),
+            caption="../report/pretraining_statistics.rst",
+            category="Tables",
+            labels={"table": "{table}"},
+            patterns=["{table}.parquet"],
+        ),
     log:
         "logs/pretraining_statistics.log",
     benchmark:

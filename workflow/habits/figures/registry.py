@@ -73,6 +73,9 @@ FIGURES = {
     ),
     "judge_over_steps": FigureSpec(_judged, A_JUDGE, tables="calibration"),
     "judge_vs_oracle": FigureSpec(_judged, A_JUDGE, tables="calibration"),
+    "behaviors_in_documents": FigureSpec(
+        lambda params: bool(params.pretraining.corpora), "a corpus", tables="pretraining_statistics"
+    ),
     "cot_length": FigureSpec(lambda params: _main(params) > 0, "a condition", tables="analyses"),
 }
 
