@@ -10,8 +10,8 @@ from finished_run import finish, finished_params
 
 from habits.params import Params
 from habits.report.inputs import Inputs
+from habits.report.pages import PAGES
 from habits.report.report import write_report
-from habits.report.site import PAGES
 
 
 @dataclass(frozen=True)

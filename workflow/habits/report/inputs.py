@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -164,13 +165,13 @@ class Inputs:
             *self.of_judge,
         ]
 
-    def check(self) -> None:
-        """Say what is missing, all of it at once.
+    def check(self, others: Iterable[Path] = ()) -> None:
+        """Say what is missing of `files` and ``others``, all of it at once.
 
         Raises:
             ArtifactError: an input that the matrix asks for does not exist.
         """
-        missing = [str(path) for path in self.files if not path.exists()]
+        missing = [str(path) for path in (*self.files, *others) if not path.exists()]
         if missing:
             more = f"\n  and {len(missing) - SHOWN_MISSING} more" if len(missing) > SHOWN_MISSING else ""
             listed = "\n  ".join(missing[:SHOWN_MISSING])
