@@ -39,6 +39,10 @@ DAMAGE = {
         "corrected",
         "behavior == 'backtracking' and rl_step == 40 and priming == 'empty_cot'",
     ),
+    "pretraining_over_steps": (
+        "curves",
+        "metric == 'verification' and priming == 'pretraining_curated' and rl_step == 20",
+    ),
     "behaviors_in_documents": ("shares", "behavior == 'backtracking'"),
     "cot_length": ("length_slopes", "condition == 'plain/empty_cot/ppo'"),
 }

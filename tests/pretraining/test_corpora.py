@@ -13,10 +13,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import DOCUMENTS, Made, settings
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import DOCUMENTS, Made, settings
 from habits.analysis.pretraining_statistics import write_pretraining_statistics
 from habits.artifacts import ArtifactError
 from habits.pretraining.cleaning import clean, cut, exact_key, signature, similarity
@@ -118,7 +118,8 @@ def test_a_killed_shard_leaves_nothing_and_comes_out_the_same(made: Made, tmp_pa
     """And a shard does not depend on those before it."""
     out = tmp_path / "corpus/embedded/shard0001.parquet"
     script = (
-        "from conftest import settings; from pathlib import Path; from habits.pretraining.corpus import write_shard\n"
+        "from conftest import settings; from pathlib import Path\n"
+        "from habits.pretraining.corpus import write_shard\n"
         f"write_shard(settings(), 'embedded', 1, Path({str(out)!r}))"
     )
     environment = os.environ | {"PYTHONPATH": f"{Path(__file__).parent}:{os.environ['PYTHONPATH']}"}

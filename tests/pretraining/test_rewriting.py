@@ -6,10 +6,10 @@ from random import Random
 
 import pandas as pd
 import pytest
-from conftest import Made, settings
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import Made, settings
 from habits.behaviors.oracle import count_behaviors_in
 from habits.mistakes import ParamsError
 from habits.models.vocabulary import WORDS

@@ -1,11 +1,12 @@
 """Rule ``cascade``: how few documents a language model has to read for labels as good as if it read all.
 
 Reads ``data/corpus`` and, of corpora that were not generated, ``data/labels`` of a language model; writes
-``results/cascade/``. The reference is what was planted, or the language model's labels. A sample decides, another
-one of the same size measures. Three steps label a document: the rules (``cues``), a classifier on their matches
-and on hashed words that was trained on the sample, and, where that is not sure of every behavior, a language
-model, whose part the reference plays here. Per behavior, ``plan.parquet`` has the two thresholds between which it
-is asked, ``curve.parquet`` the cost of each recall, ``held_out.parquet`` what came of it on the other sample.
+``results/cascade/``. The reference is what was planted, or the language model's labels. A sample decides,
+another one of the same size measures. Three steps label a document: the rules (``cues``), a classifier on
+their matches and on hashed words that was trained on the sample, and, where that is not sure of every
+behavior, a language model, whose part the reference plays here. Per behavior, ``plan.parquet`` has the two
+thresholds between which it is asked, ``curve.parquet`` the cost of each recall, ``held_out.parquet`` what
+came of it on the other sample.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Plan:
-    """When a behavior is taken as absent (below ``lower``), as present (from ``upper`` on), or asked about."""
+    """Below ``lower`` a behavior counts as absent, from ``upper`` on as present; between, somebody is asked."""
 
     behavior: str
     lower: float

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,10 +14,12 @@ from habits.analysis.published import web_math
 from habits.analysis.resampling import wilson
 from habits.artifacts import ArtifactError
 from habits.figures.drawing import Drawing
+from habits.figures.marks import Mark, Origin, note
 from habits.figures.style import BEHAVIOR_LOOKS, OURS, PAPER
 from habits.figures.tables import Tables
 
 ALL = "all"
+PUBLISHED_SHARES = "workflow/published/web_math.csv"
 COLORS = ("#4B5AA8", "#DE8F05", "#029E73", "#CC78BC")
 
 
@@ -25,17 +29,18 @@ def draw(tables: Tables) -> Drawing:
     ours, papers = _ours(tables), _papers(confidence)
     figure = Figure(figsize=(10.5, 3.9))
     left, right = figure.subplots(1, 2)
-    _bars(left, ours, OURS)
-    _bars(right, papers, f"{PAPER} (Qwen2.5-32B as labeller)")
+    _bars(left, ours, OURS, tables.origin("shares", domain=ALL, metric="share"))
+    _bars(right, papers, PAPER, Origin(PUBLISHED_SHARES))
     left.set_ylabel("Share of documents")
     sizes = ", ".join(f"{name} n = {rows['n_documents'].max()}" for name, rows in ours.groupby("corpus"))
     return Drawing(
         figure,
         "Behaviors in pretraining documents",
         f"Share of documents with at least one instance. This run: {sizes}, labelled by "
-        f"{tables.params.labelling.labeller}; the embedded corpus is generated and much richer in behaviors than the "
-        "web. Right: the paper's shares, labelled by another model with other prompts. Bars: "
-        f"{confidence:.0%} Wilson intervals; the right ones take n = 200000, the range of the authors' scripts.",
+        f"{tables.params.labelling.labeller}; the embedded corpus is generated and much richer in behaviors "
+        "than the web. Right: the paper's shares, labelled by Qwen2.5-32B-Instruct with other prompts. Bars: "
+        f"{confidence:.0%} Wilson intervals; the right ones take n = 200000, the range of the authors' "
+        "scripts.",
         "Two bar charts of the share of documents that show verification, backtracking, subgoal setting and "
         "backward chaining: the corpora of this run, and OpenWebMath and FineMath in the paper.",
     )
@@ -48,7 +53,8 @@ def _ours(tables: Tables) -> pd.DataFrame:
     missing = wanted - set(zip(rows["corpus"], rows["behavior"], strict=True))
     if missing:
         raise ArtifactError(
-            f"{tables.folder}/shares.parquet is not complete: nothing for {sorted(missing)[:3]}; compute it again"
+            f"{tables.folder}/shares.parquet is not complete: nothing for {sorted(missing)[:3]}; "
+            "compute it again"
         )
     return rows
 
@@ -61,7 +67,7 @@ def _papers(confidence: float) -> pd.DataFrame:
     return rows.assign(low=[bound.low for bound in bounds], high=[bound.high for bound in bounds])
 
 
-def _bars(ax: Axes, rows: pd.DataFrame, title: str) -> None:
+def _bars(ax: Axes, rows: pd.DataFrame, title: str, origin: Origin) -> None:
     corpora = list(dict.fromkeys(rows["corpus"]))
     places = np.arange(len(BEHAVIOR_LOOKS))
     width = 0.8 / len(corpora)
@@ -72,9 +78,24 @@ def _bars(ax: Axes, rows: pd.DataFrame, title: str) -> None:
         shift = (number - (len(corpora) - 1) / 2) * width
         color = COLORS[number % len(COLORS)]
         ax.bar(places + shift, mean, width * 0.92, label=corpus, color=color, alpha=0.9)
+        records = enumerate(own.reset_index().to_dict("records"))
+        note(ax, *(_mark(place + shift, record, corpus, origin) for place, record in records))
         ax.errorbar(places + shift, mean, spread, fmt="none", ecolor="#333333", elinewidth=1, capsize=2)
     ax.set_xticks(places, [look.label for look in BEHAVIOR_LOOKS.values()])
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     ax.grid(False, axis="x")
     ax.set_title(title)
     ax.legend(loc="best")
+
+
+def _mark(place: float, row: dict[Any, Any], corpus: str, origin: Origin) -> Mark:
+    behavior = str(row["behavior"])
+    return Mark(
+        (place, row["mean"]),
+        f"{corpus}: {BEHAVIOR_LOOKS[behavior].label}",
+        None,
+        row["mean"],
+        row["low"],
+        row["high"],
+        origin.at(corpus=corpus, behavior=behavior),
+    )
