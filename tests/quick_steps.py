@@ -27,6 +27,7 @@ SETTINGS = {
     "corpus": ["pretraining"],
     "labels": ["labelling"],
     "rewriting": ["rewriting"],
+    "cascade": ["cascade"],
     "sft": ["sft", "pretraining_sft"],
     "rl": ["rl"],
     "rollouts": ["rollouts"],
@@ -123,6 +124,8 @@ def outputs(verb: str, out: Path, options: dict[str, str]) -> list[Path]:
             return [out / "curves.parquet", out / "final.parquet"]
         case "pretraining_statistics":
             return [out / "shares.parquet"]
+        case "cascade" | "leakage":
+            return [out / f"{verb}.parquet"]
         case "rewriting":
             return [out / f"pretraining_{name}.parquet" for name in ("curated", "negative")]
         case "analyses":

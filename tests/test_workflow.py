@@ -92,6 +92,8 @@ def test_a_plan_has_a_job_for_everything_in_the_matrix(preset: str, tmp_path: Pa
         "deduplication": len(params.pretraining.corpora),
         "labels": shards,
         "pretraining_statistics": 1,
+        "cascade": 1,
+        "leakage": 1,
         "base_model": len({run.model for run in params.runs}),
         "priming": len({(priming, seed) for _, priming, seed in primed}),
         "quality": 1,

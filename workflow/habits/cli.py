@@ -146,6 +146,24 @@ def pretraining_statistics(*, labels: File, documents: File, out: File, common: 
 
 
 @app.command
+def cascade(*, documents: File, labels: File, out: File, common: Common = COMMON) -> None:
+    """Plan how few documents a language model has to read, and measure what that is worth."""
+    with step(common) as params:
+        from habits.analysis.cascade import write_cascade
+
+        write_cascade(params, documents, labels, out)
+
+
+@app.command
+def leakage(*, problems: File, priming: File, documents: File, out: File, common: Common = COMMON) -> None:
+    """Count what training and evaluation data share."""
+    with step(common) as params:
+        from habits.analysis.leakage import write_leakage
+
+        write_leakage(params, problems, priming, documents, out)
+
+
+@app.command
 def rewriting(*, documents: File, labels: File, problems: File, out: File, common: Common = COMMON) -> None:
     """Rewrite documents with behaviors, and matched ones without, as question, thought and answer."""
     with step(common) as params:

@@ -127,6 +127,11 @@ def rows_for(wildcards):
     return "data/rewriting" if wildcards.priming in REWRITTEN else []
 
 
+def rows_of_runs():
+    """The rewritten documents, where the matrix has a set that is made from them."""
+    return ["data/rewriting"] if {run.priming for run in PARAMS.runs} & set(REWRITTEN) else []
+
+
 def sft_settings(wildcards):
     """The SFT settings of a priming set."""
     return PARAMS.primed_with(wildcards.priming).sft.model_dump_json()

@@ -56,7 +56,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Plan:
-    """Below ``lower`` a behavior counts as absent, from ``upper`` on as present; between, somebody is asked."""
+    """Below ``lower`` a behavior counts as absent, from ``upper`` on as present; between, one asks."""
 
     behavior: str
     lower: float
@@ -151,7 +151,7 @@ def measure(params: Params, corpus: str, known: Sample, held_out: Sample) -> dic
         if min(present.sum(), (~present).sum()) < FEWEST:
             asked_D4[:, place] = True
             continue
-        model = LogisticRegression(C=100.0, max_iter=300)
+        model = LogisticRegression(C=100.0, solver="liblinear")
         inner = cross_val_predict(model, features, present, cv=FOLDS, method="predict_proba")[:, 1]
         plan = plan_for(params, behavior, inner, present)
         rows["plan"].append(_planned(corpus, plan, inner, present))
