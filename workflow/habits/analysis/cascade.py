@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import HashingVectorizer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import cross_val_predict
 
 from habits.analysis.resampling import wilson
@@ -35,7 +35,7 @@ from habits.pretraining_params import GENERATOR, RULES
 from habits.priming.language import BEHAVIORS
 from habits.progress import Progress
 
-FEATURES = 2**16
+FEATURES = 2**14
 FOLDS = 5
 RULE_WEIGHT = 2.0  # of the rules' matches beside hashed words, whose vector has length 1
 CURVE = 40  # points of a curve
@@ -151,7 +151,7 @@ def measure(params: Params, corpus: str, known: Sample, held_out: Sample) -> dic
         if min(present.sum(), (~present).sum()) < FEWEST:
             asked_D4[:, place] = True
             continue
-        model = LogisticRegression(C=100.0, solver="liblinear")
+        model = SGDClassifier(loss="log_loss", alpha=1e-5, max_iter=30, tol=None, random_state=0)
         inner = cross_val_predict(model, features, present, cv=FOLDS, method="predict_proba")[:, 1]
         plan = plan_for(params, behavior, inner, present)
         rows["plan"].append(_planned(corpus, plan, inner, present))
