@@ -1,4 +1,4 @@
-"""Language models as labeller and rewriter, against a server: their words are in the tables, and paid once."""
+"""Language models as labeller and rewriter, against a server: their words are kept, and paid once."""
 
 from __future__ import annotations
 
