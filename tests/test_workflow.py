@@ -16,11 +16,14 @@ import pandas as pd
 import pytest
 import yaml
 
+import browsing
 from habits import jobs, sources, workdir
 from habits.cli import PRESETS
 from habits.figures import available_figures
 from habits.params import Params, load
 from habits.priming.sets import demonstrations_for
+from habits.report.experiments import EXPERIMENTS
+from habits.report.pages import pages_of
 
 ROOT = Path(__file__).parents[1]
 SMOKE = PRESETS / "smoke.yaml"
@@ -181,6 +184,7 @@ CODE = {  # which of them is decided by the settings
     "base_model": ["models.base_model", "models.pretrained"],
     "sft": ["training.sft", "training.verl.sft"],
     "rl": ["training.rl", "training.verl.rl"],
+    "figures": ["figures"],
 }
 DECLARES = {
     "model_settings": {"models", "priming", "countdown", "runtime"},
@@ -297,6 +301,17 @@ def test_a_second_run_has_nothing_to_do(finished: Path) -> None:
     run = snakemake("--configfile", SMOKE, "--directory", finished)
     assert "Nothing to be done" in run.stdout, run.stdout
     assert time.monotonic() - started < 30
+
+
+@pytest.mark.skipif(browsing.CHROMIUM is None, reason=browsing.MISSING)
+def test_any_point_of_a_figure_leads_to_its_rollouts_and_to_what_made_it(finished: Path) -> None:
+    """In three clicks, without an error or a request on the way."""
+    pages = [page.file for page in pages_of(load(SMOKE))]
+    with browsing.browsing(finished / "reports") as site:
+        for page in pages:
+            site.open(page)
+        assert browsing.walk(site, [e.file for e in EXPERIMENTS if e.file in pages], most=50) == 50
+        assert site.complaints == []
 
 
 def test_snakemakes_own_report_shows_every_figure_and_table(finished: Path, tmp_path: Path) -> None:

@@ -289,6 +289,22 @@ def report(*, results: File, data: File, out: File, common: Common = COMMON) -> 
 
 
 @app.command
+def compare(a: str, b: str, /, *, out: Path = Path("compare.html"), log: Path | None = None) -> None:
+    """Compare two finished runs on one page: settings, data, metrics, problems whose outcome changed.
+
+    Args:
+        a: a working directory with results/, or a git revision or DVC experiment of this repository.
+        b: the same.
+        out: the HTML file to write.
+    """
+    with jobs.reported(log):
+        from habits.report.compare import write_comparison
+
+        write_comparison(a, b, out)
+        print(f"{out} compares {a} and {b}")
+
+
+@app.command
 def plan(
     *,
     teacher: str | None = None,

@@ -226,6 +226,11 @@ def tables_of_figure(wildcards):
     return f"results/{FIGURE_SPECS[wildcards.name].tables}"
 
 
+def code_of_figure(wildcards):
+    """Fingerprint of one figure's module and what it imports: an edited plot leaves the others alone."""
+    return fingerprint(f"figures.{wildcards.name}")
+
+
 def judge_for(wildcards):
     """The judge, for a figure about it."""
     return JUDGE if FIGURE_SPECS[wildcards.name].tables == "calibration" else ""

@@ -22,7 +22,7 @@ rule figures:
     params:
         settings=ANALYSIS,
         judge=judge_for,
-        code=fingerprint("figures"),
+        code=code_of_figure,
     message:
         "figures {wildcards.name}"
     shell:

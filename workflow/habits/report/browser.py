@@ -194,7 +194,8 @@ def _solutions(inputs: Inputs) -> dict[str, str]:
     found: dict[str, str] = {}
     for split in SPLITS:
         for extra in read_rows(inputs.problems(split), ["extra_info"])["extra_info"]:
-            found[str(extra.get("problem_id"))] = str(extra.get("solution") or "")
+            if extra.get("solution"):
+                found[str(extra["problem_id"])] = str(extra["solution"])
     return found
 
 

@@ -92,6 +92,14 @@ class Card(Record):
     size: tuple[float, float] = (1.0, 1.0)
     points: list[Point] = []
 
+    @property
+    def panels(self) -> dict[str, list[tuple[int, Point]]]:
+        """The points by panel, each with its number in the figure."""
+        found: dict[str, list[tuple[int, Point]]] = {}
+        for number, point in enumerate(self.points, start=1):
+            found.setdefault(point.panel, []).append((number, point))
+        return found
+
 
 @dataclass(frozen=True)
 class Figure:

@@ -11,6 +11,8 @@ from habits.report.claims import Claims, read_claims
 from habits.report.cost import Spent, spent
 from habits.report.figures import Figure, read_figures
 from habits.report.inputs import Inputs
+from habits.report.overview import Overview, overview
+from habits.report.priming import PrimingSet, priming_sets
 from habits.report.runs import RunLine, run_lines
 from habits.report.settings import Provenance, provenance
 
@@ -46,6 +48,16 @@ class Material:
     def runs(self) -> list[RunLine]:
         """Every run in one line."""
         return run_lines(self.inputs)
+
+    @cached_property
+    def priming_sets(self) -> list[PrimingSet]:
+        """The priming sets over all their seeds."""
+        return priming_sets(self.inputs)
+
+    @cached_property
+    def overview(self) -> Overview:
+        """What was run, in numbers."""
+        return overview(self.inputs, self.provenance)
 
     @property
     def confidence(self) -> float:

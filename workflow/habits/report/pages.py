@@ -14,8 +14,8 @@ from habits.report.experiment_pages import GROUP, experiment_pages, experiments_
 from habits.report.experiments import EXPERIMENTS
 from habits.report.judges import JUDGE_FIGURES, judges
 from habits.report.material import Material
-from habits.report.overview import MAIN_FIGURE, overview
-from habits.report.priming import priming_sets, splits
+from habits.report.overview import MAIN_FIGURE
+from habits.report.priming import splits
 from habits.report.responses import RESPONSE_FIGURES, response_lines
 from habits.report.settings import as_yaml, package_versions
 from habits.report.site import Page
@@ -23,7 +23,7 @@ from habits.report.site import Page
 
 def _overview(material: Material) -> dict[str, Any]:
     return {
-        "overview": overview(material.inputs, material.provenance),
+        "overview": material.overview,
         "claims": material.claims,
         "experiments": experiments_of(material),
         "figures": material.chosen((MAIN_FIGURE,)),
@@ -32,7 +32,7 @@ def _overview(material: Material) -> dict[str, Any]:
 
 
 def _claims(material: Material) -> dict[str, Any]:
-    sizes = overview(material.inputs, material.provenance).parameters
+    sizes = material.overview.parameters
     return {"claims": material.claims, "sizes": sizes}
 
 
@@ -45,7 +45,7 @@ def _responses(material: Material) -> dict[str, Any]:
 
 
 def _data(material: Material) -> dict[str, Any]:
-    return {"sets": priming_sets(material.inputs), "splits": splits(material.inputs)}
+    return {"sets": material.priming_sets, "splits": splits(material.inputs)}
 
 
 def _rollouts(material: Material) -> dict[str, Any]:
