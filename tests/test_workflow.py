@@ -21,7 +21,7 @@ from habits import jobs, sources, workdir
 from habits.cli import PRESETS
 from habits.figures import available_figures
 from habits.params import Params, load
-from habits.priming.sets import demonstrations_for
+from habits.priming.sets import REWRITTEN, demonstrations_for
 from habits.report.experiments import EXPERIMENTS
 from habits.report.pages import pages_of
 
@@ -88,8 +88,15 @@ def test_a_plan_has_a_job_for_everything_in_the_matrix(preset: str, tmp_path: Pa
     params = load(PRESETS / f"{preset}.yaml")
     primed = {(run.model, run.priming, run.seed) for run in params.runs if run.priming != "none"}
     runs = len(params.runs)
+    shards = sum(len(params.pretraining.shards(corpus)) for corpus in params.pretraining.corpora)
     expected = {
         "problems": 1,
+        "corpus": shards,
+        "deduplication": len(params.pretraining.corpora),
+        "labels": shards,
+        "pretraining_statistics": 1,
+        "cascade": 1,
+        "leakage": 1,
         "base_model": len({run.model for run in params.runs}),
         "priming": len({(priming, seed) for _, priming, seed in primed}),
         "quality": 1,
@@ -103,8 +110,11 @@ def test_a_plan_has_a_job_for_everything_in_the_matrix(preset: str, tmp_path: Pa
         "figures": len(available_figures(params)),
         "report": 1,
     }
+    if made_from_documents := {priming for _, priming, _ in primed} & set(REWRITTEN):
+        expected["rewriting"] = 1
     if params.teacher != "symbolic":
-        expected["teaching"] = len({demonstrations_for(priming) for _, priming, _ in primed})
+        taught = {priming for _, priming, _ in primed} - made_from_documents
+        expected["teaching"] = len({demonstrations_for(priming) for priming in taught})
     if params.judge != "none":
         expected |= {"judging": runs, "calibration": 1}
     assert planned("--configfile", PRESETS / f"{preset}.yaml", "--directory", tmp_path) == expected
@@ -112,7 +122,7 @@ def test_a_plan_has_a_job_for_everything_in_the_matrix(preset: str, tmp_path: Pa
 
 def test_an_llm_teacher_is_asked_once_a_set_whatever_the_seeds(tmp_path: Path) -> None:
     params = load(PRESETS / "laptop.yaml")
-    sets = {demonstrations_for(run.priming) for run in params.runs if run.priming != "none"}
+    sets = {demonstrations_for(run.priming) for run in params.runs if run.priming not in ("none", *REWRITTEN)}
     options = ("--configfile", PRESETS / "laptop.yaml", "--directory", tmp_path)
     plan = planned(*options, "--config", "teacher=claude")
     assert plan.pop("teaching") == len(sets) == 7
@@ -189,6 +199,10 @@ CODE = {  # which of them is decided by the settings
 DECLARES = {
     "model_settings": {"models", "priming", "countdown", "runtime"},
     "instructions": {"models", "priming", "teaching", "countdown"},
+    "corpus_settings": {"pretraining"},
+    "sft_settings": {"sft", "pretraining_sft"},
+    "LABELLER": {"llm"},
+    "REWRITER": {"llm"},
     "rl_settings": {"rl"},
     "rollout_settings": {"rollouts"},
     "TEMPLATES": {"models"},

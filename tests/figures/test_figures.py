@@ -40,6 +40,11 @@ DAMAGE = {
         "corrected",
         "behavior == 'backtracking' and rl_step == 40 and priming == 'empty_cot'",
     ),
+    "pretraining_over_steps": (
+        "curves",
+        "metric == 'verification' and priming == 'pretraining_curated' and rl_step == 20",
+    ),
+    "behaviors_in_documents": ("shares", "behavior == 'backtracking'"),
     "cot_length": ("length_slopes", "condition == 'plain/empty_cot/ppo'"),
 }
 
@@ -139,6 +144,7 @@ def test_a_small_matrix_offers_only_the_figures_it_can_fill(run: Analysed, tmp_p
         "accuracy_over_steps",
         "behaviors_over_steps",
         "response_length_over_steps",
+        "behaviors_in_documents",
         "cot_length",
     ]
     with pytest.raises(ArtifactError, match="plain_vs_searching needs the plain and the searching model"):

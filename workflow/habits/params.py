@@ -25,6 +25,7 @@ from habits.llm_params import LlmModel as LlmModel
 from habits.llm_params import Price as Price
 from habits.mistakes import ExplainedError, explain
 from habits.mistakes import ParamsError as ParamsError
+from habits.pretraining_params import REWRITTEN, Cascade, Labelling, Pretraining, Rewriting, mistakes_in
 from habits.section import Name, Positive, Rate, Section, Share, Weight
 
 Algorithm = Literal["ppo", "grpo", "reinforce_plus_plus", "reinforce_plus_plus_baseline"]
@@ -40,6 +41,8 @@ Priming = Literal[
     "length_matched_empty_cot",
     "negative_only",
     "negative_only_give_up",
+    "pretraining_curated",
+    "pretraining_negative",
 ]
 TINY_LARGEST = 100  # the tiny models' vocabulary holds the integers 0 to 100, one token each
 
@@ -210,7 +213,12 @@ class Params(Section):
     models: dict[Name, ModelSpec] = Field(min_length=1)
     teaching: Teaching
     priming: PrimingSpec
+    pretraining: Pretraining
+    labelling: Labelling
+    cascade: Cascade
+    rewriting: Rewriting
     sft: Sft
+    pretraining_sft: Sft
     rl: Rl
     rollouts: Rollouts
     training: Training
@@ -255,6 +263,14 @@ class Params(Section):
             problems += [f"{here}: run {run.path} is listed twice" for run in runs if run in seen]
             seen.update(runs)
         if problems:
+            raise ExplainedError(problems)
+        return self
+
+    @model_validator(mode="after")
+    def _pretraining(self) -> Params:
+        primings = {line.priming for line in self.matrix}
+        models = list(self.llm.models)
+        if problems := mistakes_in(self.pretraining, self.labelling, self.rewriting, models, set(primings)):
             raise ExplainedError(problems)
         return self
 
@@ -312,6 +328,10 @@ class Params(Section):
                     f"training.verl.max_tokens_per_gpu is {verl.max_tokens_per_gpu}; the longest sequence of "
                     f"matrix.{number} (max_prompt_tokens + rl.max_response_tokens) has {longest} tokens"
                 )
+
+    def primed_with(self, priming: str) -> Params:
+        """These settings with the ``sft`` of a priming set: rewritten documents have one of their own."""
+        return self.model_copy(update={"sft": self.pretraining_sft}) if priming in REWRITTEN else self
 
     def rl_settings(self, line: Run) -> Rl:
         """The RL settings of a matrix line: ``rl`` with the line's changes, validated again."""

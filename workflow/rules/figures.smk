@@ -21,6 +21,7 @@ rule figures:
         ENVIRONMENT
     params:
         settings=ANALYSIS,
+        documents=settings("pretraining.corpora", "labelling.labeller"),
         judge=judge_for,
         code=code_of_figure,
     message:

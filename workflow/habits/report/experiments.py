@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from habits.figures.style import BEHAVIOR_SETS, CONTROL_SETS, MODEL, SEARCHING
+from habits.figures.style import BEHAVIOR_SETS, CONTROL_SETS, MODEL, PRETRAINING_SETS, SEARCHING
 from habits.params import Params, RunId
+from habits.pretraining_params import REWRITTEN
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,12 @@ def _base_models(params: Params, run: RunId) -> bool:
     return _is_main(params, run) and run.model in (MODEL, SEARCHING) and run.priming == "none"
 
 
+def _pretraining(params: Params, run: RunId) -> bool:
+    if not any(other.priming in REWRITTEN for other in params.runs):
+        return False
+    return _is_main(params, run) and run.model == MODEL and run.priming in PRETRAINING_SETS
+
+
 def _variants(params: Params, run: RunId) -> bool:
     return not _is_main(params, run)
 
@@ -85,6 +92,15 @@ EXPERIMENTS = (
         "and Qwen in the paper.",
         ("plain_vs_searching",),
         _base_models,
+    ),
+    Experiment(
+        "pretraining.html",
+        "Pretraining data",
+        "Do behaviors in pretraining documents decide it, too?",
+        "Documents with the behaviors, and matched ones without, are rewritten as question, thought and "
+        "answer, and the base model reads more of either before the same RL.",
+        ("pretraining_over_steps", "behaviors_in_documents"),
+        _pretraining,
     ),
     Experiment(
         "algorithms.html",

@@ -11,7 +11,7 @@ import pandas as pd
 from habits.artifacts import ArtifactError, read_parquet
 from habits.figures import available_figures
 from habits.params import Params, RunId
-from habits.priming.sets import SYMBOLIC, demonstrations_for
+from habits.priming.sets import REWRITTEN, SYMBOLIC, demonstrations_for
 
 SPLITS = ("train", "validation", "test")
 SHOWN_MISSING = 8
@@ -77,7 +77,8 @@ class Inputs:
         """The demonstrations behind the priming sets; none with the symbolic teacher."""
         if self.params.teacher == SYMBOLIC:
             return []
-        names = sorted({demonstrations_for(item.priming) for item in self.priming})
+        taught = {item.priming for item in self.priming} - set(REWRITTEN)
+        names = sorted({demonstrations_for(priming) for priming in taught})
         return [self.data / "teaching" / f"{name}.parquet" for name in names]
 
     @property
