@@ -1,4 +1,4 @@
-"""The rollout browser at size: bytes on disk, processor time to write, time until a browser shows and filters it.
+"""The rollout browser at size: bytes on disk, processor time to write, time until a browser shows it.
 
     python benchmarks/report_browser.py [ROLLOUTS]
 
