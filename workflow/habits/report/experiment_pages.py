@@ -60,5 +60,11 @@ def experiments_of(material: Material) -> list[Outline]:
 
 
 def claims_of(experiment: Experiment, material: Material) -> list[ShownClaim]:
-    """The claims that a figure of the experiment shows."""
-    return [item for item in material.claims.shown if item.claim.figure in experiment.figures]
+    """The claims that contrast two conditions of the experiment."""
+    params = material.inputs.params
+    held = {(run.model, run.priming) for run in params.runs if experiment.holds(params, run)}
+    return [
+        item
+        for item in material.claims.shown
+        if {(side.model, side.priming) for side in (item.claim.better, item.claim.worse)} <= held
+    ]
