@@ -62,7 +62,8 @@ def experiments_of(material: Material) -> list[Outline]:
 def claims_of(experiment: Experiment, material: Material) -> list[ShownClaim]:
     """The claims that contrast two conditions of the experiment."""
     params = material.inputs.params
-    held = {(run.model, run.priming) for run in params.runs if experiment.holds(params, run)}
+    main = (run for run in params.runs if run.algorithm == params.rl.algorithm)
+    held = {(run.model, run.priming) for run in main if experiment.holds(params, run)}
     return [
         item
         for item in material.claims.shown
