@@ -20,7 +20,7 @@ from habits.artifacts import replacing, stamp, write_parquet, write_text
 from habits.behaviors.behaviors import CARRIED
 from habits.behaviors.judging import JUDGED_SCHEMA, rater_of, sample_of
 from habits.behaviors.quality import write_quality
-from habits.figures import available_figures
+from habits.figures import FIGURES, available_figures
 from habits.llm.requests import Reply, Request, Usage
 from habits.llm.store import Record, ReplyStore
 from habits.params import Params, RunId, validate
@@ -78,7 +78,8 @@ def finish(params: Params, root: Path) -> tuple[Path, Path]:
         stamp(folder, settings={}, parents=[])
     for run in (run for run in params.runs if run.priming != "none"):
         stamped_folder(results / "sft" / run.model / run.priming / f"seed{run.seed}")
-    stamped_folder(results / "statistics")
+    for name in {FIGURES[name].tables for name in available_figures(params)} - {"analyses", "calibration"}:
+        stamped_folder(results / name)
     stamp(results / "statistics", settings={}, parents=sorted(results.glob("rollouts/**/seed*.parquet")))
     write_analyses(params, results, results / "analyses")
     for priming, seed in {(r.priming, r.seed) for r in params.runs if r.priming != "none"}:

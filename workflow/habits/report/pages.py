@@ -73,7 +73,7 @@ def _cost(material: Material) -> dict[str, Any]:
 
 def _provenance(material: Material) -> dict[str, Any]:
     return {
-        "yaml": as_yaml(material.inputs.params),
+        "yaml": as_yaml(material.params),
         "provenance": material.provenance,
         "versions": package_versions(),
     }

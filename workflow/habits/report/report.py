@@ -38,9 +38,9 @@ def write_report(params: Params, results: Path, data: Path, out: Path) -> None:
     """
     inputs = Inputs(params, results, data)
     pages = pages_of(params)
-    of_pages = [path for page in pages for path in page.reads(inputs)]
+    of_pages = [path for page in pages for path in page.reads(params, inputs)]
     inputs.check(of_pages)
-    material = Material(inputs, write_browser(inputs, out / "rollouts"))
+    material = Material(params, inputs, write_browser(inputs, out / "rollouts"))
     _copy_figures(material.figures.values(), out / "figures")
     for page in set(PAGES) - set(pages):
         (out / page.file).unlink(missing_ok=True)
