@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from habits.mistakes import ExplainedError, explain
 from habits.mistakes import ParamsError as ParamsError
@@ -32,6 +32,7 @@ Priming = Literal[
     "negative_only",
     "negative_only_give_up",
 ]
+Level = Literal["easy", "medium", "hard"]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0)]
@@ -89,6 +90,60 @@ class Reward(Section):
     def _order(self) -> Reward:
         if not self.malformed <= self.well_formed < self.correct:
             raise ValueError("must hold: malformed <= well_formed < correct")
+        return self
+
+
+class SocialReward(Section):
+    """What a response to a Social IQa question is paid: its format and its answer, added up."""
+
+    format: Rate = Field(1.0, description="paid when the format is kept, taken when it is not")
+    correct: float = 2.0
+    wrong: float = Field(-2.0, description="one of the other options")
+    invalid: float = Field(-3.0, description="no answer, or none that names exactly one option")
+
+    @model_validator(mode="after")
+    def _order(self) -> SocialReward:
+        if not self.invalid <= self.wrong < self.correct:
+            raise ValueError("must hold: invalid <= wrong < correct")
+        return self
+
+
+# DeepEnlighten's README says that the format is paid +-2; its code paid +-1.
+SOCIAL_REWARDS = {"code": SocialReward.model_validate({}), "readme": SocialReward.model_validate({"format": 2.0})}
+
+
+def _named_reward(value: Any) -> Any:
+    """The weights that a name of ``SOCIAL_REWARDS`` stands for; anything else as it is."""
+    if isinstance(value, str) and value not in SOCIAL_REWARDS:
+        raise ValueError(f"{value!r} is no reward; choose {' or '.join(SOCIAL_REWARDS)}, or give weights")
+    return SOCIAL_REWARDS[value] if isinstance(value, str) else value
+
+
+class SocialIqa(Section):
+    """The Social IQa task: the published questions, or social stories composed by this project."""
+
+    source: Literal["stories", "published"]
+    files: dict[Literal["train", "validation", "test"], Path] | None = Field(
+        None, description="published: local files in place of a download"
+    )
+    train: Positive | None = Field(description="problems, at most so many; null: all that are published")
+    validation: Positive | None
+    test: Positive | None
+    levels: dict[Level, Share] = Field(description="stories: difficulty -> share of the problems")
+    reward: Annotated[
+        SocialReward,
+        BeforeValidator(_named_reward, json_schema_input_type=Literal["code", "readme"] | SocialReward),
+    ]
+    seed: int
+
+    @model_validator(mode="after")
+    def _source(self) -> SocialIqa:
+        if abs(sum(self.levels.values()) - 1) > 1e-9:
+            raise ValueError("levels: the shares must sum to 1")
+        if self.source == "stories" and None in (self.train, self.validation, self.test):
+            raise ValueError("train, validation and test must be numbers where source is stories")
+        if self.source == "stories" and self.files:
+            raise ValueError("files are read where source is published; stories come from no file")
         return self
 
 
