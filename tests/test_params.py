@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import pytest
 import yaml
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from habits.cli import PRESETS, SCHEMA
-from habits.mistakes import section_in
+from habits.mistakes import sections_in
 from habits.params import Params, ParamsError, load, schema_text, validate
 from habits.tasks.countdown import TEMPLATES
 from habits.workdir import write_settings
@@ -55,15 +55,18 @@ def test_schema_file_is_in_step_with_the_model() -> None:
 def fields(model: type[BaseModel], prefix: str) -> Iterator[str]:
     """Dotted names of all settings, with ``*`` for the keys of a dict and the lines of a list."""
     for name, field in model.model_fields.items():
-        inner = section_in(field.annotation)
-        many = "" if inner is field.annotation else ".*"
-        yield from fields(inner, f"{prefix}{name}{many}.") if inner else [f"{prefix}{name}"]
+        inner = sections_in(field.annotation)
+        many = ".*" if get_origin(field.annotation) in (list, dict) else ""
+        if not inner:
+            yield f"{prefix}{name}"
+        for section in inner:
+            yield from fields(section, f"{prefix}{name}{many}.")
 
 
 def test_the_handbook_explains_every_setting_and_no_other() -> None:
     page = (PRESETS.parents[1] / "docs/settings.md").read_text()
     explained = re.findall(r"^\| `([\w.*]+)` \|", page, flags=re.MULTILINE)
-    assert sorted(explained) == sorted(fields(Params, ""))
+    assert sorted(explained) == sorted(set(fields(Params, "")))
 
 
 def test_models_know_every_template_they_may_choose() -> None:
@@ -88,7 +91,7 @@ def test_written_settings_are_the_same_settings(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "words"),
     [
-        ("rl.algorithm", "pppo", ["rl.algorithm is 'pppo'", "'ppo', 'grpo' or 'reinforce_plus_plus'"]),
+        ("rl.algorithm", "pppo", ["rl.algorithm is 'pppo'", "'ppo', 'grpo', 'reinforce_plus_plus' or"]),
         ("rl.stepps", 3, ["rl.stepps is not a setting", "did you mean steps?", "group_size"]),
         ("ppo", {}, ["ppo is not a setting", "matrix, statistics, runtime"]),
         ("models.plain.layer", 3, ["models.plain.layer is not a setting", "did you mean layers?"]),
@@ -136,6 +139,51 @@ def test_a_mistake_is_told_by_key_and_fix(key: str, value: Any, words: list[str]
 )
 def test_an_impossible_combination_is_told(values: dict[str, Any], words: list[str]) -> None:
     text = message(changed(**values))
+    assert all(word in text for word in words), text
+
+
+PRETRAINED = {"pretrained": "Qwen/Qwen2.5-0.5B", "revision": "0" * 40, "prompt_template": "paper_base"}
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ({"revision": "main"}, ["models.plain: revision is 'main'", "40 hex digits", "/commits/main"]),
+        ({"revision": None}, ["revision is None"]),
+        ({"pretrained": "./folder"}, ["models.plain: revision: a folder has none"]),
+        ({"layers": 3}, ["models.plain.layers is not a setting; known here: pretrained, revision"]),
+        ({"prompt_template": "short"}, ["models.plain.prompt_template is 'short'; choose 'paper_base'"]),
+    ],
+)
+def test_a_pretrained_model_is_pinned(model: dict[str, Any], words: list[str]) -> None:
+    text = message(changed(**{"models.plain": PRETRAINED | model}))
+    assert all(word in text for word in words), text
+
+
+def test_limits_of_the_tiny_models_do_not_bind_others() -> None:
+    raw = changed(**{"models": {"plain": PRETRAINED, "searching": PRETRAINED}})
+    raw["countdown"] |= {"number_max": 500, "max_intermediate": None, "integer_only": False}
+    assert validate(raw).models["plain"] == validate(raw).models["searching"]
+
+
+VERL = yaml.safe_load((PRESETS / "paper.yaml").read_text())["training"]["verl"]
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"training.verl": None}, ["training: verl must be given exactly when backend is verl"]),
+        ({"training.backend": "local"}, ["training: verl must be given exactly when backend is verl"]),
+        ({"sft.optimizer": "muon"}, ["sft: the verl backend has optimizer adamw"]),
+        ({"rl.mini_batches": 3}, ["rl.prompts_per_step is 16", "must divide by rl.mini_batches (3)"]),
+        ({"training.verl.max_tokens_per_gpu": 99}, ["max_tokens_per_gpu is 99", "longest sequence"]),
+        ({"training.verl.max_tokens": 99}, ["training.verl.max_tokens is not a setting"]),
+    ],
+)
+def test_what_the_verl_backend_needs_is_told(values: dict[str, Any], words: list[str]) -> None:
+    sft = SMOKE["sft"] | {"optimizer": "adamw", "schedule": "cosine"}
+    verl = VERL | {"critic_mini_batches": 2}
+    text = message(changed(**{"sft": sft, "training": {"backend": "verl", "verl": verl}} | values))
     assert all(word in text for word in words), text
 
 

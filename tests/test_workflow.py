@@ -70,11 +70,12 @@ def test_lint_is_clean() -> None:
     assert run.returncode == 0 and "in a good condition" in run.stdout, run.stdout
 
 
-def test_the_laptop_plan_has_a_job_for_everything_in_the_matrix(tmp_path: Path) -> None:
-    params = load(PRESETS / "laptop.yaml")
+@pytest.mark.parametrize("preset", ["laptop", "paper", "single_gpu"])
+def test_a_plan_has_a_job_for_everything_in_the_matrix(preset: str, tmp_path: Path) -> None:
+    params = load(PRESETS / f"{preset}.yaml")
     primed = {(run.model, run.priming, run.seed) for run in params.runs if run.priming != "none"}
     runs = len(params.runs)
-    assert planned("--configfile", PRESETS / "laptop.yaml", "--directory", tmp_path) == {
+    assert planned("--configfile", PRESETS / f"{preset}.yaml", "--directory", tmp_path) == {
         "problems": 1,
         "base_model": len({run.model for run in params.runs}),
         "priming": len({(priming, seed) for _, priming, seed in primed}),
@@ -86,6 +87,16 @@ def test_the_laptop_plan_has_a_job_for_everything_in_the_matrix(tmp_path: Path) 
         "claims": 1,
         "figures": len(available_figures(params)),
         "report": 1,
+    }
+
+
+def test_gpu_jobs_ask_for_what_the_preset_says(tmp_path: Path) -> None:
+    run = snakemake("--dry-run", "--configfile", PRESETS / "paper.yaml", "--directory", tmp_path)
+    asked = re.findall(r"Job \d+: (\w+) .* \[(.*)\]", run.stdout)
+    assert set(asked) == {
+        ("sft", "4 GPUs, 128000 MB, 120 min"),
+        ("rl", "4 GPUs, 256000 MB, 2880 min"),
+        ("rollouts", "1 GPUs, 64000 MB, 480 min"),
     }
 
 
@@ -112,13 +123,15 @@ def test_rules_keep_one_form() -> None:
         assert re.findall(r"^rule (\w+):", text, flags=re.MULTILINE) == [path.stem]
         assert f'"habits {path.stem} ' in text and text.count("habits ") == 1
         keys = re.findall(r"^    (\w+):", text, flags=re.MULTILINE)
-        order = ["input", "output", "log", "benchmark", "priority", "conda", "params", "message", "shell"]
+        order = ["input", "output", "log", "benchmark", "priority", "conda", "threads"]
+        order += ["resources", "params", "message", "shell"]
         assert {"log", "benchmark", "message"} <= set(keys)
         assert sorted(keys, key=order.index) == keys, path
 
 
+CODE = {"base_model": ["models.base_model", "models.pretrained"]}  # chosen by the model's kind
 DECLARES = {
-    "model_settings": {"models", "priming"},
+    "model_settings": {"models", "priming", "countdown", "runtime"},
     "rl_settings": {"rl"},
     "rollout_settings": {"rollouts"},
     "TEMPLATES": {"models"},
@@ -134,8 +147,9 @@ def test_a_rule_declares_all_settings_that_its_code_reads(rule: str) -> None:
     declared = set().union(*(sections for word, sections in DECLARES.items() if f"={word}," in text))
     for call in re.findall(r"settings\((.+)\)", text):
         declared |= {key.split(".")[0] for key in re.findall(r'"([\w.]+)"', call)}
-    (module,) = re.findall(r'fingerprint\("([\w.]+)"\)', text)
-    code = [file.read_text() for file in sources.reached(module) if file.suffix == ".py"]
+    modules = re.findall(r'fingerprint\("([\w.]+)"\)', text) or CODE[rule]
+    reached = {file for module in modules for file in sources.reached(module)}
+    code = [file.read_text() for file in reached if file.suffix == ".py"]
     read = {name for source in code for name in re.findall(r"\bparams\.(\w+)", source)}
     read = {"matrix" if name == "runs" else name for name in read} & set(Params.model_fields)
     assert read <= declared

@@ -189,7 +189,7 @@ def test_errors_say_what_to_do(params: Params, problems: list[Problem], tmp_path
     with pytest.raises(ParamsError, match="prompt_template is 'other'; choose one of: paper_base, short"):
         make_traces(with_templates(params, "other", "other"), "empty_cot", 1, problems)
     with pytest.raises(ControlError, match="outside the tiny vocabulary"):
-        make_traces(with_templates(params, "paper_base", "paper_base"), "empty_cot", 1, problems)
+        make_traces(params, "empty_cot", 1, [Problem((90, 80), 170)])
     with pytest.raises(ArtifactError, match="none of the 1 training problems"):
         make_traces(params, "only_backtracking", 1, [Problem((90, 80), 10)])
     with pytest.raises(ControlError, match="max_intermediate"):

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 RUN = "plain/none/ppo_matched_tokens/seed1"
 RL = f"results/rl/{RUN}"
 STATE = f"scratch/{RL}/trainer.pt"
-GPU_RULES = {"sft", "rl", "rollouts"}
+ASKED = {rule: {"gpus": 1, "memory_gb": 16, "hours": 4} for rule in ("sft", "rl", "rollouts")}
 
 pytestmark = [
     pytest.mark.slurm,
@@ -52,6 +52,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {**preset["matrix"][1], "seeds": [1]},
         {"model": "plain", "priming": "backtracking_verification", "seeds": [1]},
     ]
+    preset["resources"] = ASKED
     path = tmp_path_factory.mktemp("settings") / "two_runs.yaml"
     path.write_text(yaml.safe_dump(preset))
     return path
@@ -133,13 +134,19 @@ def test_the_chain_runs_through_slurm(finished: Workflow) -> None:
 
 def test_gpu_rules_ask_for_gpus_and_no_other_rule_holds_one(finished: Workflow) -> None:
     profile = yaml.safe_load((ROOT / "workflow/profiles/slurm/config.yaml").read_text())
-    minutes = {"60m": "01:00:00", "4h": "04:00:00", "12h": "12:00:00"}
     for rule, asked in requests(finished.cluster).items():
-        wanted = {**profile["default-resources"], **profile["set-resources"].get(rule, {})}
         for job in asked:
-            assert job.get("TresPerJob") == ("gres:gpu:1" if rule in GPU_RULES else None), rule
-            assert job["TimeLimit"] == minutes[wanted["runtime"]]
-            assert f"mem={wanted['mem_mb']}M" in job["TRES"]
+            if rule in ASKED:
+                gpus, memory, limit = (
+                    f"gres:gpu:{ASKED[rule]['gpus']}",
+                    ASKED[rule]["memory_gb"] * 1000,
+                    "04:00:00",
+                )
+            else:
+                gpus, memory, limit = None, profile["default-resources"]["mem_mb"], "01:00:00"
+            assert job.get("TresPerJob") == gpus, rule
+            assert job["TimeLimit"] == limit
+            assert f"mem={memory}M" in job["TRES"]
 
 
 def test_a_second_run_has_nothing_to_do(finished: Workflow, tmp_path: Path) -> None:

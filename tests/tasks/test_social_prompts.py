@@ -8,7 +8,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from habits.params import SOCIAL_REWARDS, SocialIqa
+from habits.social_sections import SOCIAL_REWARDS, SocialIqa
 from habits.tasks.social_iqa import TEMPLATES, Problem, PromptTemplate, grade
 from habits.tasks.social_iqa.stories import sample
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from habits.params import SOCIAL_REWARDS, SocialReward
+from habits.social_sections import SOCIAL_REWARDS, SocialReward
 from habits.tasks.social_iqa import Problem, compute_score, grade
 
 from .social_adversary import OPTIONS, PROBLEMS, Adversary, Case, judge

@@ -8,7 +8,8 @@ from collections import Counter
 
 import pytest
 
-from habits.params import ParamsError, SocialIqa
+from habits.params import ParamsError
+from habits.social_sections import SocialIqa
 from habits.tasks.social_iqa.scenes import EVENTS, FELT, FEELINGS, JOBS, KINDS, NAMES, STANCES, VISITS
 from habits.tasks.social_iqa.stories import StoriesError, Story, compose, sample, scene_of
 

@@ -18,6 +18,7 @@ from cyclopts import App, Parameter
 
 from habits import jobs
 from habits.params import Params, ParamsError, load, schema_text
+from habits.sections import PretrainedModel, Task
 
 PACKAGE = Path(__file__).parent
 PRESETS = PACKAGE.parent / "presets"
@@ -60,21 +61,31 @@ def step(common: Common) -> Iterator[Params]:
 
 
 @app.command
-def problems(*, out: File, common: Common = COMMON) -> None:
-    """Generate the Countdown problems: train, validation and test, disjoint by key."""
+def problems(*, task: Task = "countdown", out: File, common: Common = COMMON) -> None:
+    """Write the problems of a task: train, validation and test, disjoint."""
     with step(common) as params:
-        from habits.tasks.countdown.problems import write_problems
+        if task == "social_iqa":
+            jobs.allow_network()  # the published set may have to be fetched
+            from habits.tasks.social_iqa.problems import write_problems
+        else:
+            from habits.tasks.countdown.problems import write_problems
 
         write_problems(params, out)
 
 
 @app.command
 def base_model(*, model: str, problems: File, out: File, common: Common = COMMON) -> None:
-    """Train a tiny base model from scratch on its generated corpus."""
+    """Train a tiny base model from scratch on its generated corpus, or fetch a pretrained one."""
     with step(common) as params:
-        from habits.models.base_model import train_base_model
+        if isinstance(spec := params.models[model], PretrainedModel):
+            jobs.allow_network()
+            from habits.models.pretrained import fetch_pretrained
 
-        train_base_model(params, model, problems, out)
+            fetch_pretrained(spec, out)
+        else:
+            from habits.models.base_model import train_base_model
+
+            train_base_model(params, model, problems, out)
 
 
 @app.command
@@ -83,7 +94,7 @@ def priming(*, priming: str, seed: int, problems: File, out: File, common: Commo
     with step(common) as params:
         from habits.priming.priming import write_priming
 
-        write_priming(params, priming, seed, problems, out)
+        write_priming(params.only("countdown"), priming, seed, problems, out)
 
 
 @app.command
@@ -135,7 +146,18 @@ def statistics(*, results: File, out: File, common: Common = COMMON) -> None:
     with step(common) as params:
         from habits.analysis.statistics import write_statistics
 
-        write_statistics(params, results, out)
+        write_statistics(params.only("countdown"), results, out)
+
+
+@app.command
+def social_statistics(
+    *, results: File, problems: File, claims: File, out: File, common: Common = COMMON
+) -> None:
+    """Accuracy and length on social stories with intervals over seeds and problems, and the claim."""
+    with step(common) as params:
+        from habits.analysis.social_statistics import write_social_statistics
+
+        write_social_statistics(params.only("social_iqa"), results, problems, claims, out)
 
 
 @app.command
@@ -144,7 +166,7 @@ def claims(*, statistics: File, claims: File, out: File, common: Common = COMMON
     with step(common) as params:
         from habits.analysis.claims import decide_claims
 
-        decide_claims(params, statistics, claims, out)
+        decide_claims(params.only("countdown"), statistics, claims, out)
 
 
 @app.command

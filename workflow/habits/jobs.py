@@ -33,6 +33,8 @@ OFFLINE = {
     "DVC_NO_ANALYTICS": "1",
     "MPLBACKEND": "agg",
 }
+NETWORK = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
+GIVEN = frozenset(os.environ)  # what the user set stays as it is
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -40,6 +42,12 @@ def prepare_environment(threads: int) -> None:
     """Set threads and offline switches; call it before torch, numpy or transformers are imported."""
     for name, value in (OFFLINE | dict.fromkeys(THREADS, str(threads))).items():
         os.environ.setdefault(name, value)
+
+
+def allow_network() -> None:
+    """Let a step that fetches a model reach the Hugging Face Hub, unless the user said it should not."""
+    for name in set(NETWORK) - GIVEN:
+        os.environ.pop(name, None)
 
 
 @contextmanager

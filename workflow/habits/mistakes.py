@@ -6,7 +6,7 @@ Turns pydantic's errors into lines such as ``rl.algorithm is 'pppo'; choose 'ppo
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
@@ -32,7 +32,8 @@ def explain(error: Any, model: type[BaseModel], prefix: str = "") -> str:
         prefix: key of the validated section with a dot at its end; empty for the whole file.
     """
     loc, cause = error["loc"], error.get("ctx", {}).get("error")
-    key = prefix + ".".join(str(part) for part in loc if part != "[key]")
+    # In brackets pydantic names what is no part of a key: "[key]" itself, the kind of a section.
+    key = prefix + ".".join(str(part) for part in loc if not str(part).startswith("["))
     if error["type"] == "extra_forbidden":
         return f"{key} is not a setting; {_choices(str(loc[-1]), known_keys(model, loc[:-1]))}"
     if error["type"] == "missing":
@@ -52,15 +53,21 @@ def _choices(key: str, known: list[str]) -> str:
 
 
 def known_keys(model: Any, loc: tuple[int | str, ...]) -> list[str]:
-    """Setting names of the section at ``loc`` in ``model``; list positions and dict keys are passed over."""
+    """Setting names of the section at ``loc`` in ``model``.
+
+    List positions and dict keys are passed over; where sections of several kinds may stand, ``loc`` names
+    the kind as ``[Kind]``.
+    """
+    kinds = [model]
     for part in loc:
-        field = model.model_fields.get(str(part))
-        if field is not None:
-            model = section_in(field.annotation) or model
-    return list(model.model_fields)
+        named = [kind for kind in kinds if f"[{kind.__name__}]" == part]
+        field = kinds[0].model_fields.get(str(part))
+        kinds = named or (sections_in(field.annotation) if field is not None else []) or kinds
+    return list(kinds[0].model_fields)
 
 
-def section_in(annotation: Any) -> Any:
-    """The section inside ``Section``, ``list[Section]`` or ``dict[str, Section]``; None if there is none."""
-    candidates = (annotation, *getattr(annotation, "__args__", ()))
-    return next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
+def sections_in(annotation: Any) -> list[type[BaseModel]]:
+    """The sections in ``Section``, ``list[Section]``, ``dict[str, Section]`` or a union of them."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [section for part in get_args(annotation) for section in sections_in(part)]

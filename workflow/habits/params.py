@@ -13,12 +13,28 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from habits.mistakes import ExplainedError, explain
 from habits.mistakes import ParamsError as ParamsError
+from habits.sections import (
+    Count,
+    Name,
+    Positive,
+    PretrainedModel,
+    Rate,
+    Resources,
+    Section,
+    Share,
+    Task,
+    TinyModel,
+    Training,
+    Verl,
+    Weight,
+)
+from habits.social_sections import SocialIqa, SocialModel
 
-Algorithm = Literal["ppo", "grpo", "reinforce_plus_plus"]
+Algorithm = Literal["ppo", "grpo", "reinforce_plus_plus", "reinforce_plus_plus_baseline"]
 Priming = Literal[
     "none",
     "all_strategies",
@@ -32,19 +48,8 @@ Priming = Literal[
     "negative_only",
     "negative_only_give_up",
 ]
-Level = Literal["easy", "medium", "hard"]
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[int, Field(ge=1)]
-Rate = Annotated[float, Field(gt=0)]
-Weight = Annotated[float, Field(ge=0)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 TINY_LARGEST = 100  # the tiny models' vocabulary holds the integers 0 to 100, one token each
-
-
-class Section(BaseModel):
-    """Base of all sections: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+STORY_TOKENS = 76  # of the longest prompt of a social story in the tiny models' template
 
 
 class Countdown(Section):
@@ -93,87 +98,37 @@ class Reward(Section):
         return self
 
 
-class SocialReward(Section):
-    """What a response to a Social IQa question is paid: its format and its answer, added up."""
+class BaseModelSpec(TinyModel):
+    """A tiny base model of Countdown, trained from scratch."""
 
-    format: Rate = Field(1.0, description="paid when the format is kept, taken when it is not")
-    correct: float = 2.0
-    wrong: float = Field(-2.0, description="one of the other options")
-    invalid: float = Field(-3.0, description="no answer, or none that names exactly one option")
-
-    @model_validator(mode="after")
-    def _order(self) -> SocialReward:
-        if not self.invalid <= self.wrong < self.correct:
-            raise ValueError("must hold: invalid <= wrong < correct")
-        return self
-
-
-# DeepEnlighten's README says that the format is paid +-2; its code paid +-1.
-SOCIAL_REWARDS = {"code": SocialReward.model_validate({}), "readme": SocialReward.model_validate({"format": 2.0})}
-
-
-def _named_reward(value: Any) -> Any:
-    """The weights that a name of ``SOCIAL_REWARDS`` stands for; anything else as it is."""
-    if isinstance(value, str) and value not in SOCIAL_REWARDS:
-        raise ValueError(f"{value!r} is no reward; choose {' or '.join(SOCIAL_REWARDS)}, or give weights")
-    return SOCIAL_REWARDS[value] if isinstance(value, str) else value
-
-
-class SocialIqa(Section):
-    """The Social IQa task: the published questions, or social stories composed by this project."""
-
-    source: Literal["stories", "published"]
-    files: dict[Literal["train", "validation", "test"], Path] | None = Field(
-        None, description="published: local files in place of a download"
-    )
-    train: Positive | None = Field(description="problems, at most so many; null: all that are published")
-    validation: Positive | None
-    test: Positive | None
-    levels: dict[Level, Share] = Field(description="stories: difficulty -> share of the problems")
-    reward: Annotated[
-        SocialReward,
-        BeforeValidator(_named_reward, json_schema_input_type=Literal["code", "readme"] | SocialReward),
-    ]
-    seed: int
-
-    @model_validator(mode="after")
-    def _source(self) -> SocialIqa:
-        if abs(sum(self.levels.values()) - 1) > 1e-9:
-            raise ValueError("levels: the shares must sum to 1")
-        if self.source == "stories" and None in (self.train, self.validation, self.test):
-            raise ValueError("train, validation and test must be numbers where source is stories")
-        if self.source == "stories" and self.files:
-            raise ValueError("files are read where source is published; stories come from no file")
-        return self
-
-
-class BaseModelSpec(Section):
-    """A tiny base model trained from scratch (Qwen2 architecture)."""
-
-    prompt_template: Literal["short"] = Field(description="the one whose words the tiny tokenizer knows")
-    hidden_size: Positive
-    layers: Positive
-    heads: Positive
-    kv_heads: Positive
-    mlp_size: Positive
-    max_positions: Positive
+    task: Literal["countdown"] = Field("countdown", exclude_if=lambda task: task == "countdown")
     corpus_worksheets: Share = Field(description="share of documents that are worksheets")
     corpus_facts: Share = Field(description="share of arithmetic and comparison documents")
     corpus_search: Share = Field(description="share of the Countdown documents that show search behaviors")
     corpus_correct: Share = Field(description="share of one-attempt documents with a right answer")
-    steps: Positive
-    batch_tokens: Positive
-    sequence_length: Positive
-    learning_rate: Rate
-    seed: int
 
     @model_validator(mode="after")
     def _mix(self) -> BaseModelSpec:
         if self.corpus_worksheets + self.corpus_facts >= 1:
             raise ValueError("corpus_worksheets + corpus_facts must leave room for Countdown documents")
-        if self.hidden_size % self.heads or self.heads % self.kv_heads:
-            raise ValueError("hidden_size must divide by heads, and heads by kv_heads")
         return self
+
+
+def _kind(model: Any) -> str:
+    """Which section a model's entry is: one that names a pretrained model, or a tiny one of a task."""
+    if not isinstance(model, dict):
+        return f"[{type(model).__name__}]"
+    if "pretrained" in model:
+        return "[PretrainedModel]"
+    return "[SocialModel]" if model.get("task") == "social_iqa" else "[BaseModelSpec]"
+
+
+ModelSpec = Annotated[
+    Annotated[BaseModelSpec, Tag("[BaseModelSpec]")]
+    | Annotated[SocialModel, Tag("[SocialModel]")]
+    | Annotated[PretrainedModel, Tag("[PretrainedModel]")],
+    Discriminator(_kind),
+]
 
 
 class PrimingSpec(Section):
@@ -202,7 +157,10 @@ class Sft(Section):
     epochs: Positive
     batch_size: Positive
     learning_rate: Rate
-    warmup_steps: Annotated[int, Field(ge=0)]
+    warmup_steps: Count
+    schedule: Literal["linear", "cosine"] = Field("linear", description="how the rate falls after warm-up")
+    adam_betas: tuple[Share, Share] = (0.9, 0.98)
+    weight_decay: Weight = 0.0
     grad_clip: Rate
 
 
@@ -217,6 +175,8 @@ class Rl(Section):
     temperature: Rate
     learning_rate: Rate
     critic_learning_rate: Rate
+    adam_betas: tuple[Share, Share] = (0.9, 0.95)
+    weight_decay: Weight = 0.0
     mini_batches: Positive = Field(description="optimizer steps per RL step and epoch")
     epochs: Positive
     clip_ratio: Rate
@@ -234,8 +194,10 @@ class Rl(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Rl:
-        if self.algorithm == "grpo" and self.group_size < 2:
-            raise ValueError("algorithm grpo compares rollouts of one prompt: group_size must be >= 2")
+        if self.algorithm in ("grpo", "reinforce_plus_plus_baseline") and self.group_size < 2:
+            raise ValueError(
+                f"algorithm {self.algorithm} compares rollouts of one prompt: group_size must be >= 2"
+            )
         if self.prompts_per_step * self.group_size < self.mini_batches:
             raise ValueError("mini_batches is larger than prompts_per_step * group_size")
         if self.kl_in_reward and self.use_kl_loss:
@@ -302,14 +264,26 @@ class Params(Section):
     preset: str
     countdown: Countdown
     reward: Reward
-    models: dict[Name, BaseModelSpec] = Field(min_length=1)
+    social_iqa: SocialIqa
+    models: dict[Name, ModelSpec] = Field(min_length=1)
     priming: PrimingSpec
     sft: Sft
     rl: Rl
     rollouts: Rollouts
+    training: Training
     matrix: list[Run] = Field(min_length=1)
     statistics: Statistics
     runtime: Runtime
+    resources: Resources
+
+    @model_validator(mode="after")
+    def _social_rl(self) -> Params:
+        try:
+            self.rl_of("social_iqa")
+        except ValidationError as error:
+            lines = [explain(e, Rl, "social_iqa.rl.") for e in error.errors()]
+            raise ExplainedError(lines) from None
+        return self
 
     @model_validator(mode="after")
     def _matrix(self) -> Params:
@@ -320,6 +294,8 @@ class Params(Section):
             if line.model not in self.models:
                 known = ", ".join(sorted(self.models))
                 problems.append(f"{here}.model is {line.model!r}; choose one of models: {known}")
+            if self.task_of(line) != "countdown" and line.priming != "none":
+                problems.append(f"{here}.priming is {line.priming!r}; only Countdown has them: choose 'none'")
             try:
                 runs = self.runs_of(line)
             except ValidationError as error:
@@ -334,6 +310,26 @@ class Params(Section):
     @model_validator(mode="after")
     def _fits(self) -> Params:
         """What the sections ask of each other."""
+        tiny = {name: model for name, model in self.models.items() if isinstance(model, TinyModel)}
+        if any(isinstance(model, BaseModelSpec) for model in tiny.values()):
+            self._fits_tiny()
+        if any(isinstance(model, SocialModel) for model in tiny.values()):
+            if self.social_iqa.source != "stories":
+                raise ValueError("social_iqa.source: tiny models know the words of stories alone; set it to stories")
+        for name, model in tiny.items():
+            self._fits_positions(name, model)
+        if self.training.verl is not None:
+            self._fits_verl(self.training.verl)
+        for task in {self.task_of(line) for line in self.matrix}:
+            available = getattr(getattr(self, task), self.rollouts.split)
+            if available is not None and self.rollouts.problems > available:
+                raise ValueError(
+                    f"rollouts.problems is {self.rollouts.problems}; {task}.{self.rollouts.split} has {available}"
+                )
+        return self
+
+    def _fits_tiny(self) -> None:
+        """Numbers that tiny models of Countdown can have."""
         numbers = self.countdown
         largest = max(numbers.number_max, numbers.target_max, numbers.max_intermediate or TINY_LARGEST + 1)
         if largest > TINY_LARGEST or not numbers.integer_only:
@@ -341,28 +337,59 @@ class Params(Section):
                 f"models: the tiny models know the integers 0 to {TINY_LARGEST}: keep countdown.number_max, "
                 "target_max and max_intermediate within them and integer_only true"
             )
-        longest = max(
-            self.priming.max_trace_tokens, *(self.rl_settings(m).max_response_tokens for m in self.matrix)
-        )
-        prompt = max(numbers.sizes) + 5  # <bos> nums a b c target t <think>
-        for name, model in self.models.items():
-            if model.max_positions < prompt + longest:
-                raise ValueError(
-                    f"models.{name}.max_positions is {model.max_positions}; a prompt of {prompt} and a "
-                    f"response of {longest} tokens (the larger of rl.max_response_tokens and "
-                    f"priming.max_trace_tokens) need {prompt + longest}"
-                )
-        available = getattr(numbers, self.rollouts.split)
-        if self.rollouts.problems > available:
+
+    def _fits_positions(self, name: str, model: TinyModel) -> None:
+        """Lengths that a tiny model can have."""
+        social = isinstance(model, SocialModel)
+        prompt = STORY_TOKENS if social else max(self.countdown.sizes) + 5  # <bos> nums a b c target t <think>
+        task: Task = "social_iqa" if social else "countdown"
+        limits = {"rl.max_response_tokens": self.rl_of(task).max_response_tokens}
+        limits |= {} if social else {"priming.max_trace_tokens": self.priming.max_trace_tokens}
+        lines = [self.rl_settings(line).max_response_tokens for line in self.matrix if line.model == name]
+        longest = max(*limits.values(), *lines)
+        if model.max_positions < prompt + longest:
             raise ValueError(
-                f"rollouts.problems is {self.rollouts.problems}; "
-                f"countdown.{self.rollouts.split} has {available}"
+                f"models.{name}.max_positions is {model.max_positions}; a prompt of {prompt} and a "
+                f"response of {longest} tokens ({' or '.join(limits)}, the larger) need {prompt + longest}"
             )
-        return self
+
+    def _fits_verl(self, verl: Verl) -> None:
+        """What verl's trainers take; the rest is asked of verl itself before a job starts."""
+        if self.sft.optimizer != "adamw" or self.sft.schedule != "cosine":
+            raise ValueError("sft: the verl backend has optimizer adamw and schedule cosine")
+        for number, rl in enumerate(self.rl_settings(line) for line in self.matrix):
+            if rl.prompts_per_step % rl.mini_batches or rl.prompts_per_step % verl.critic_mini_batches:
+                raise ValueError(
+                    f"matrix.{number}: rl.prompts_per_step is {rl.prompts_per_step}; with the verl backend "
+                    f"it must divide by rl.mini_batches ({rl.mini_batches}) and "
+                    f"training.verl.critic_mini_batches ({verl.critic_mini_batches})"
+                )
+            longest = verl.max_prompt_tokens + rl.max_response_tokens
+            if verl.max_tokens_per_gpu < longest:
+                raise ValueError(
+                    f"training.verl.max_tokens_per_gpu is {verl.max_tokens_per_gpu}; the longest sequence of "
+                    f"matrix.{number} (max_prompt_tokens + rl.max_response_tokens) has {longest} tokens"
+                )
+
+    def task_of(self, line: Run) -> Task:
+        """The task of a matrix line, which is that of its model."""
+        model = self.models.get(line.model)
+        return "countdown" if model is None else model.task
+
+    def rl_of(self, task: Task) -> Rl:
+        """The RL settings of a task: ``rl``, with the changes that the task makes."""
+        changes = self.social_iqa.rl if task == "social_iqa" else {}
+        return Rl.model_validate({**self.rl.model_dump(), **changes})
 
     def rl_settings(self, line: Run) -> Rl:
-        """The RL settings of a matrix line: ``rl`` with the line's changes, validated again."""
-        return Rl.model_validate({**self.rl.model_dump(), **line.rl})
+        """The RL settings of a matrix line: those of its task with the line's changes, validated again."""
+        return Rl.model_validate({**self.rl_of(self.task_of(line)).model_dump(), **line.rl})
+
+    def only(self, task: Task) -> Params:
+        """The same settings with the models, runs and RL settings of one task alone."""
+        models = {name: model for name, model in self.models.items() if model.task == task}
+        lines = [line for line in self.matrix if self.task_of(line) == task]
+        return self.model_copy(update={"models": models, "matrix": lines, "rl": self.rl_of(task)})
 
     def runs_of(self, line: Run) -> list[RunId]:
         """All runs of a matrix line, one a seed."""

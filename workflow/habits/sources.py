@@ -15,7 +15,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 INFRASTRUCTURE = frozenset(
-    {"", "params", "mistakes", "artifacts", "progress", "cli", "jobs", "sources", "workdir"}
+    {"", "params", "sections", "social_sections", "mistakes", "artifacts", "progress", "cli", "jobs", "sources", "workdir"}
     | {"hashing", "manifests", "versions"}
 )
 

@@ -1,9 +1,9 @@
-"""base_model: a tiny language model, trained from scratch on a generated corpus."""
+"""base_model: a tiny language model trained from scratch on a generated corpus, or a pretrained one, fetched."""
 
 
 rule base_model:
     input:
-        "data/problems/countdown/train.parquet",
+        corpus_of_base_model,
     output:
         directory("results/base_model/{model}"),
     log:
@@ -14,11 +14,11 @@ rule base_model:
     conda:
         ENVIRONMENT
     params:
-        settings=settings("countdown", "runtime"),
         model=model_settings,
-        code=fingerprint("models.base_model"),
+        problems=problems_folder,
+        code=code_of_base_model,
     message:
         "base_model {wildcards.model}"
     shell:
-        "habits base_model --model {wildcards.model} --problems data/problems/countdown"
+        "habits base_model --model {wildcards.model} --problems {params.problems}"
         " --out {output} --log {log}"

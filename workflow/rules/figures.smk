@@ -3,7 +3,7 @@
 
 rule figures:
     input:
-        statistics="results/statistics",
+        statistics=statistics_of_figure,
         published=PUBLISHED,
     output:
         multiext("results/figures/{name}", ".svg", ".png", ".pdf", ".json"),
@@ -14,7 +14,7 @@ rule figures:
     conda:
         ENVIRONMENT
     params:
-        settings=ANALYSIS,
+        settings=analysis_of_figure,
         code=fingerprint("figures"),
     message:
         "figures {wildcards.name}"

@@ -8,9 +8,11 @@ rule report:
         expand("results/behaviors/{run}.parquet", run=RUNS),
         expand("results/rl/{run}/{table}.parquet", run=RUNS, table=["metrics", "timing", "rollouts"]),
         expand("results/base_model/{model}", model=sorted({run.model for run in PARAMS.runs})),
-        expand("data/problems/countdown/{split}.parquet", split=["train", "validation", "test"]),
+        expand("data/problems/{task}/{split}.parquet", task=TASKS, split=SPLITS),
+        expand("results/rollouts/{run}.parquet", run=SOCIAL_RUNS),
+        expand("results/rl/{run}/{table}.parquet", run=SOCIAL_RUNS, table=["metrics", "timing", "rollouts"]),
         expand("results/figures/{name}.svg", name=FIGURES),
-        "results/statistics",
+        [STATISTICS[task] for task in TASKS],
         "results/claims/claims.json",
     output:
         "reports/index.html",

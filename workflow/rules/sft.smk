@@ -14,11 +14,14 @@ rule sft:
     priority: 10**8
     conda:
         ENVIRONMENT
+    threads: PARAMS.runtime.threads
+    resources:
+        **resources_of("sft"),
     params:
-        settings=settings("sft", "runtime"),
+        settings=settings("sft", "training", "runtime"),
         code=fingerprint("training.sft"),
     message:
-        "sft {wildcards.model}/{wildcards.priming}/seed{wildcards.seed}"
+        "sft {wildcards.model}/{wildcards.priming}/seed{wildcards.seed} [{resources.gpu} GPUs, {resources.mem_mb} MB, {resources.runtime} min]"
     shell:
         "habits sft --model {wildcards.model} --priming {wildcards.priming} --seed {wildcards.seed}"
         " --base {input.base} --traces {input.traces} --out {output} --log {log}"

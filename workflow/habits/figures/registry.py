@@ -20,12 +20,14 @@ from habits.figures import (
     plain_vs_searching,
     response_length_over_steps,
     sinking_controls,
+    social_accuracy_over_steps,
 )
 from habits.figures.drawing import Drawing, save
 from habits.figures.over_steps import GROUPS, MODEL
 from habits.figures.style import BEHAVIOR_SETS, SEARCHING, themed
 from habits.figures.tables import Tables
 from habits.params import Params
+from habits.sections import Task
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class FigureSpec:
     draw: Callable[[Tables], Drawing]
     possible: Callable[[Params], bool]
     needs: str
+    task: Task = "countdown"
 
 
 def _keys(params: Params) -> set[ConditionKey]:
@@ -79,12 +82,25 @@ FIGURES = {
         lambda params: any(control_conditions(c, params.rl.algorithm) <= _keys(params) for c in CONTROLS),
         "the conditions of one of the controls",
     ),
+    "social_accuracy_over_steps": FigureSpec(
+        social_accuracy_over_steps.draw,
+        lambda params: _main(params) > 0,
+        "a run on Social IQa",
+        task="social_iqa",
+    ),
 }
 
 
 def available_figures(params: Params) -> list[str]:
     """Names of the figures whose conditions are in the matrix of ``params``."""
-    return [name for name, spec in FIGURES.items() if spec.possible(params)]
+    return [name for name, spec in FIGURES.items() if spec.possible(params.only(spec.task))]
+
+
+def task_of_figure(name: str) -> Task:
+    """The task whose statistics a figure shows; ArtifactError when there is no such figure."""
+    if name not in FIGURES:
+        raise ArtifactError(f"figure {name!r} does not exist; choose one of {', '.join(FIGURES)}")
+    return FIGURES[name].task
 
 
 def draw_figure(params: Params, name: str, statistics: Path, out: Path) -> None:
@@ -93,8 +109,7 @@ def draw_figure(params: Params, name: str, statistics: Path, out: Path) -> None:
     Raises:
         ArtifactError: no such figure, the matrix cannot fill it, or a series is empty or incomplete.
     """
-    if name not in FIGURES:
-        raise ArtifactError(f"figure {name!r} does not exist; choose one of {', '.join(FIGURES)}")
+    params = params.only(task_of_figure(name))
     spec = FIGURES[name]
     if not spec.possible(params):
         raise ArtifactError(f"figure {name} needs {spec.needs} in the matrix of params.yaml")

@@ -50,13 +50,12 @@ def empty_thought(rng: Random, problem: Problem, max_result: int | None) -> Trac
     return Trace(problem, response_of("", _any_solution(rng, problem, max_result).expression), "direct")
 
 
-def dotted_thought(rng: Random, parent: Trace, max_result: int | None) -> Trace:
-    """A right answer after a thought of dots that has as many tokens as the parent's thought.
+def dotted_thought(rng: Random, parent: Trace, length: int, max_result: int | None) -> Trace:
+    """A right answer after a thought of ``length`` dots, the tokens of the parent's thought.
 
     Raises:
         ControlError: the two thoughts differ in tokens.
     """
-    length = count_tokens(parent.thought)
     solution = _any_solution(rng, parent.problem, max_result)
     trace = Trace(parent.problem, response_of(" ".join([DOT] * length), solution.expression), "direct")
     if count_tokens(trace.thought) != length:

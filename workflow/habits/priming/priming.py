@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -26,6 +26,7 @@ from habits.artifacts import ArtifactError, replacing, stamp
 from habits.params import Params, ParamsError
 from habits.priming.controls import count_tokens, direct_solution, dotted_thought, empty_thought
 from habits.priming.language import BEHAVIORS, Trace
+from habits.priming.prose import count_words, in_prose
 from habits.priming.teacher import RECIPES, Ending, Limits, write_trace
 from habits.tasks.countdown import TEMPLATES, Problem, PromptTemplate, grade
 from habits.tasks.countdown.table import read_problems
@@ -40,6 +41,24 @@ RIGHT_BY_CONSTRUCTION = ("negative_control", "empty_cot", "length_matched_empty_
 NEGATIVE = ("negative_only", "negative_only_give_up")
 SETS = (*RECIPES, *RIGHT_BY_CONSTRUCTION, *NEGATIVE)
 
+
+@dataclass(frozen=True)
+class Language:
+    """How a trace is written for the models of a prompt template.
+
+    Args:
+        write: the trace in these models' language.
+        count: tokens of a text; exact for the tiny models, else about (see `prose.count_words`).
+    """
+
+    write: Callable[[Trace], Trace]
+    count: Callable[[str], int]
+
+
+LANGUAGES = {
+    "short": Language(lambda trace: trace, count_tokens),
+    "paper_base": Language(in_prose, count_words),
+}
 SPAN = pa.struct([("behavior", pa.string()), ("start", pa.int64()), ("end", pa.int64())])
 SCHEMA = pa.schema(
     [
@@ -118,10 +137,10 @@ def make_traces(params: Params, priming: str, seed: int, problems: list[Problem]
     if priming not in SETS:
         raise ParamsError(f"priming is {priming!r}; choose one of: {', '.join(SETS)}")
     template = prompt_template(params)
-    writer = Writer(params, seed)
+    writer = Writer(params, seed, LANGUAGES[template.name])
     slots = writer.slots(problems)
     rows = [
-        _row(priming, seed, index, slot[priming], template)
+        _row(priming, seed, index, writer.language.write(slot[priming]), template)
         for index, slot in zip(range(params.priming.traces), slots, strict=False)
     ]
     frame = pd.DataFrame(rows, columns=SCHEMA.names)
@@ -132,8 +151,8 @@ def make_traces(params: Params, priming: str, seed: int, problems: list[Problem]
 class Writer:
     """Writes the traces of all sets of one seed, problem by problem."""
 
-    def __init__(self, params: Params, seed: int) -> None:
-        self.seed = seed
+    def __init__(self, params: Params, seed: int, language: Language) -> None:
+        self.seed, self.language = seed, language
         self.slip_share = params.priming.arithmetic_slip_share
         self.limits = Limits(
             params.priming.max_trace_tokens,
@@ -176,7 +195,9 @@ class Writer:
         slot["negative_control"] = direct_solution(self._rng("negative_control", index), shown, largest)
         # One generator name for both: the twins have the same answer and differ in the dots alone.
         slot["empty_cot"] = empty_thought(self._rng("empty_cot", index), shown, largest)
-        dotted = dotted_thought(self._rng("empty_cot", index), slot["all_strategies"], largest)
+        parent = slot["all_strategies"]
+        length = self.language.count(self.language.write(parent).thought)
+        dotted = dotted_thought(self._rng("empty_cot", index), parent, length, largest)
         return slot | {"length_matched_empty_cot": dotted}
 
     def _ending(self, name: str, index: int) -> Ending:
@@ -221,7 +242,8 @@ def quality(frame: pd.DataFrame) -> Quality:
 
 def _row(name: str, seed: int, index: int, trace: Trace, template: PromptTemplate) -> dict[str, Any]:
     prompt = template.render(trace.problem)
-    count_tokens(prompt)
+    count = LANGUAGES[template.name].count
+    count(prompt)  # a word outside the vocabulary is an error
     return {
         "trace_id": _trace_id(name, seed, index),
         "problem_id": trace.problem.key,
@@ -233,7 +255,7 @@ def _row(name: str, seed: int, index: int, trace: Trace, template: PromptTemplat
         "set": name,
         "seed": seed,
         "verdict": grade(trace.response, trace.problem).reason,
-        "n_tokens": count_tokens(trace.response),
+        "n_tokens": count(trace.response),
         "stop_reason": trace.stop_reason,
         "parents": [_trace_id(PARENTS[name], seed, index)] if name in PARENTS else [],
         "planted": [{"behavior": b, "count": count} for b, count in trace.planted.items()],

@@ -18,7 +18,8 @@ from typing import Any
 import pandas as pd
 
 from habits.artifacts import stamp, write_parquet
-from habits.params import Params, SocialIqa
+from habits.params import Params
+from habits.social_sections import SocialIqa
 from habits.tasks.social_iqa.problem import Problem
 from habits.tasks.social_iqa.published import read_published
 from habits.tasks.social_iqa.stories import sample

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,14 +24,13 @@ from typing import Any
 
 import pandas as pd
 
-from habits.params import SocialIqa
+from habits.social_sections import SocialIqa
 from habits.tasks.social_iqa.problem import Problem
 from habits.tasks.social_iqa.reward import answer_of_label
 
 HUB, REVISION = "allenai/social_i_qa", "refs/convert/parquet"
 HUB_SPLITS = {"train": "train", "test": "validation"}
 TEXTS = ("context", "question", "answerA", "answerB", "answerC")
-ONLINE = {"HF_HUB_OFFLINE": "0", "HF_DATASETS_OFFLINE": "0"}
 
 
 class PublishedError(ValueError):
@@ -115,8 +113,7 @@ def _with_labels(path: Path, labels: Path) -> Iterator[Row]:
 
 def _download() -> dict[str, Iterable[Row]]:
     """Rows of the public set; downloaded once, then read from the cache of ``datasets``."""
-    os.environ.update(ONLINE)  # The steps of the workflow are offline; this one asked for a download.
-    import datasets
+    import datasets  # here, because it reads its settings from the environment when it is imported
 
     try:
         found = datasets.load_dataset(HUB, revision=REVISION)

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-from habits.params import SOCIAL_REWARDS, SocialReward
+from habits.social_sections import SOCIAL_REWARDS, SocialReward
 from habits.tasks.social_iqa.problem import LETTERS, Problem
 
 Reason = Literal["correct", "wrong_option", "unparsable", "no_answer", "truncated"]
@@ -112,7 +112,7 @@ def compute_score(
         solution_str: the decoded response, without the prompt.
         ground_truth: ``label`` (1 to 3, a number or text), ``answerA``, ``answerB``, ``answerC``.
         extra_info: ``stopped`` is read when there (False: the response was cut off).
-        reward_kwargs: values of ``habits.params.SocialReward``, such as ``format=2``.
+        reward_kwargs: values of ``habits.social_sections.SocialReward``, such as ``format=2``.
 
     Returns:
         score (what is paid), acc (1.0 if correct), reason, format_ok (1.0 or 0.0).

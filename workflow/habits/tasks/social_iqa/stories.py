@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from itertools import cycle
 from typing import get_args
 
-from habits.params import Level, SocialIqa
+from habits.social_sections import Level, SocialIqa
 from habits.tasks.social_iqa.problem import Problem
 from habits.tasks.social_iqa.scenes import (
     EVENTS,
