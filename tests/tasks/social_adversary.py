@@ -19,10 +19,12 @@ PROBLEMS = [
 ]
 HOSTILE = [
     "(A)", "(B)", "(C)", "(D)", "(a)", "(b)", "(c)", "A", "B", "C", "a", "b", "( A )", "(AB)", "(1)", "((A))",
-    "[A]", "（A）", "(А)", "(Ａ)", "A)", "(A", "(B", ")", "(", "or maybe", "and", ",", ".", ":", "-", "\n", "\r\n",
-    "\t", "\u00a0", "\u2003", "\u200b", "\x00", "\x0b", "\x0c", "\ud800", "<think>", "</think>", "<answer>",
+    "[A]", "（A）", "(А)", "(Ａ)", "A)", "(A", "(B", ")", "(", "or maybe", "and", ",", ".", ":", "-", "\n",
+    "\r\n", "\t", "\u00a0", "\u2003", "\u200b", "\x00", "\x0b", "\x0c", "\ud800", "<think>", "</think>",
+    "<answer>",
     "</answer>", "</answer", "<ANSWER>", "<|im_end|>", "<|eot_id|>", "</s>", "<|endoftext|>", "Assistant:",
-    "<|im_start|>assistant", "\\", "'", '"', "{}", "%s", "make a plan", "Go home", "None", "1", "2", "3", "ſ", "İ",
+    "<|im_start|>assistant", "\\", "'", '"', "{}", "%s", "make a plan", "Go home", "None", "1", "2", "3",
+    "ſ", "İ",
 ]  # fmt: skip
 FRAMES = [
     " {t} </think> <answer> {a} </answer>",
@@ -139,7 +141,9 @@ def judge(case: Case) -> Judgement:
         re.DOTALL,
     )
     tags = re.findall(r"</?(?:think|answer)>", text)
-    format_ok = bool(tidy) and tags == ["</think>", "<answer>", "</answer>"] and bool(re.search(r"[^\W_]", tidy[1]))
+    format_ok = (
+        bool(tidy) and tags == ["</think>", "<answer>", "</answer>"] and bool(re.search(r"[^\W_]", tidy[1]))
+    )
     *thoughts, region = re.split("</think>", text)
     blocks = re.findall("<answer>(.*?)</answer>", region, re.DOTALL) if thoughts else []
     if not blocks:

@@ -1,4 +1,4 @@
-"""Social IQa's prompt templates: the gold answer earns the full reward under each, chat formats are the tokenizers'."""
+"""Social IQa's prompts: the gold answer earns the full reward; chat formats are the tokenizers' own."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from habits.social_sections import SOCIAL_REWARDS, SocialIqa
 from habits.tasks.social_iqa import TEMPLATES, Problem, PromptTemplate, grade
 from habits.tasks.social_iqa.stories import sample
 
-# The turns of ChatML (Qwen) and of Llama 3 in the language of chat templates; real tokenizers carry their own.
+# The turns of ChatML (Qwen) and of Llama 3 as chat templates; real tokenizers carry their own.
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 LLAMA = (
-    "{{ bos_token }}{% if date_string is not defined %}{% set date_string = strftime_now('%d %b %Y') %}{% endif %}"
+    "{{ bos_token }}"
+    "{% if date_string is not defined %}{% set date_string = strftime_now('%d %b %Y') %}{% endif %}"
     "{% for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>\n\n"
-    "{% if m.role == 'system' %}Today Date: {{ date_string }}\n\n{% endif %}{{ m.content }}<|eot_id|>{% endfor %}"
+    "{% if m.role == 'system' %}Today Date: {{ date_string }}\n\n{% endif %}"
+    "{{ m.content }}<|eot_id|>{% endfor %}"
     "{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}"
 )
 PLAIN = Problem("x", 'Kai said "no".', "How would Lee feel?", ("a {bit} sad", "(B) glad", "let down"), 1)
@@ -45,6 +47,7 @@ def problems() -> list[Problem]:
             "test": 5,
             "levels": {"easy": 0.3, "medium": 0.3, "hard": 0.4},
             "reward": "code",
+            "rl": {},
             "seed": 3,
         }
     )
@@ -64,7 +67,9 @@ def test_gold_answer_earns_the_full_reward(
 @pytest.mark.parametrize("template", TEMPLATES.values(), ids=TEMPLATES)
 def test_gold_answer_of_another_option_earns_less(template: PromptTemplate, problems: list[Problem]) -> None:
     for problem in problems:
-        other = Problem(problem.key, problem.context, problem.question, problem.options, (problem.answer + 1) % 3)
+        other = Problem(
+            problem.key, problem.context, problem.question, problem.options, (problem.answer + 1) % 3
+        )
         assert grade(template.gold_response(other), problem).reason == "wrong_option"
 
 
@@ -73,13 +78,15 @@ def test_gold_answer_of_another_option_earns_less(template: PromptTemplate, prob
 def test_prompt_shows_the_problem_and_opens_the_thought(template: PromptTemplate, chat_template: str) -> None:
     prompt = template.render(PLAIN, tokenizer(chat_template))
     assert prompt.endswith("<think>")
-    order = [prompt.index(part) for part in ("Kai said", "How would Lee feel", "(A) a {bit} sad", "(C) let down")]
+    order = [prompt.index(part) for part in ("Kai said", "How would Lee feel", "a {bit} sad", "let down")]
     assert order == sorted(order)
 
 
 def test_chat_prompts_are_made_by_the_tokenizers_own_template() -> None:
     qwen = TEMPLATES["chat"].render(PLAIN, tokenizer(CHATML))
-    assert qwen.startswith("<|im_start|>system\n") and qwen.endswith("<|im_end|>\n<|im_start|>assistant\n<think>")
+    assert qwen.startswith("<|im_start|>system\n") and qwen.endswith(
+        "<|im_end|>\n<|im_start|>assistant\n<think>"
+    )
     assert qwen.count("<|im_end|>") == 2 and "\n<|im_end|>" not in qwen
     llama = TEMPLATES["chat"].render(PLAIN, tokenizer(LLAMA))
     assert llama.count("<|eot_id|>") == 2 and llama.endswith("<|end_header_id|>\n\n<think>")
@@ -101,11 +108,15 @@ def test_prompts_ask_for_all_that_the_reward_demands_and_hold_no_answer_that_it_
     for part in ("<think> </think>", "<answer> (X) </answer>", "A, B or C", "in parentheses"):
         assert part in prompt
     shown = re.findall(r"<answer>.*?</answer>", prompt)
-    assert [grade(f"x </think> {answer}", PLAIN).reason for answer in shown if "(" in answer] == ["unparsable"]
+    assert [grade(f"x </think> {answer}", PLAIN).reason for answer in shown if "(" in answer] == [
+        "unparsable"
+    ]
 
 
 def test_short_prompt_and_gold_are_single_words(problems: list[Problem]) -> None:
     template = TEMPLATES["short"]
     for problem in problems[1:]:
         for text in (template.render(problem), template.gold_response(problem).strip()):
-            assert all(re.fullmatch(r"[A-Za-z]+|[.?]|\([ABC]\)|</?(think|answer)>", word) for word in text.split(" "))
+            assert all(
+                re.fullmatch(r"[A-Za-z]+|[.?]|\([ABC]\)|</?(think|answer)>", word) for word in text.split(" ")
+            )

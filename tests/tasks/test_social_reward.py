@@ -57,9 +57,7 @@ def test_paid_like_the_original_where_it_is_right(response: str, paid: float) ->
         pytest.param(ANSWERED.format("(b)"), 3, -2, id="lower_case"),
     ],
 )
-def test_paid_better_than_the_original_where_it_is_wrong(
-    response: str, paid: float, original: float
-) -> None:
+def test_paid_better_than_the_original_where_it_is_wrong(response: str, paid: float, original: float) -> None:
     assert grade(response, P).score == paid != original
 
 
@@ -86,7 +84,19 @@ def test_an_answer_is_a_letter_alone_or_with_its_option(answer: str) -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        *("", "B)", "(B", "[B]", "((B))", "(AB)", "(2)", "2", "The answer is (B)", "(B) make a plan", "(B)(A)"),
+        *(
+            "",
+            "B)",
+            "(B",
+            "[B]",
+            "((B))",
+            "(AB)",
+            "(2)",
+            "2",
+            "The answer is (B)",
+            "(B) make a plan",
+            "(B)(A)",
+        ),
         *("(B) or C", "(B) Go home", "( B )", "(Ｂ)", "(В)", "(B)\x00", "not (A)"),
     ],
 )
@@ -149,7 +159,9 @@ def test_verl_contract_refuses_what_it_cannot_grade() -> None:
 
 def test_import_is_light() -> None:
     """Reward workers import this module; pandas and torch would cost each a second and more."""
-    code = "import sys, habits.tasks.social_iqa; print(sorted({'torch', 'pandas', 'numpy'} & set(sys.modules)))"
+    code = (
+        "import sys, habits.tasks.social_iqa; print(sorted({'torch', 'pandas', 'numpy'} & set(sys.modules)))"
+    )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
 

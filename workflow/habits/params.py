@@ -49,7 +49,7 @@ Priming = Literal[
     "negative_only_give_up",
 ]
 TINY_LARGEST = 100  # the tiny models' vocabulary holds the integers 0 to 100, one token each
-STORY_TOKENS = 76  # of the longest prompt of a social story in the tiny models' template
+STORY_TOKENS = 32  # of the longest prompt of a social story in the tiny models' template
 
 
 class Countdown(Section):
@@ -313,18 +313,21 @@ class Params(Section):
         tiny = {name: model for name, model in self.models.items() if isinstance(model, TinyModel)}
         if any(isinstance(model, BaseModelSpec) for model in tiny.values()):
             self._fits_tiny()
-        if any(isinstance(model, SocialModel) for model in tiny.values()):
-            if self.social_iqa.source != "stories":
-                raise ValueError("social_iqa.source: tiny models know the words of stories alone; set it to stories")
+        social = any(isinstance(model, SocialModel) for model in tiny.values())
+        if social and self.social_iqa.source != "stories":
+            raise ValueError(
+                "social_iqa.source: tiny models know the words of stories alone: set it to stories"
+            )
         for name, model in tiny.items():
             self._fits_positions(name, model)
         if self.training.verl is not None:
             self._fits_verl(self.training.verl)
-        for task in {self.task_of(line) for line in self.matrix}:
+        for task in sorted({self.task_of(line) for line in self.matrix}):
             available = getattr(getattr(self, task), self.rollouts.split)
             if available is not None and self.rollouts.problems > available:
                 raise ValueError(
-                    f"rollouts.problems is {self.rollouts.problems}; {task}.{self.rollouts.split} has {available}"
+                    f"rollouts.problems is {self.rollouts.problems}; "
+                    f"{task}.{self.rollouts.split} has {available}"
                 )
         return self
 
@@ -341,12 +344,12 @@ class Params(Section):
     def _fits_positions(self, name: str, model: TinyModel) -> None:
         """Lengths that a tiny model can have."""
         social = isinstance(model, SocialModel)
-        prompt = STORY_TOKENS if social else max(self.countdown.sizes) + 5  # <bos> nums a b c target t <think>
-        task: Task = "social_iqa" if social else "countdown"
-        limits = {"rl.max_response_tokens": self.rl_of(task).max_response_tokens}
+        # Countdown: <bos> nums a b c target t <think>
+        prompt = STORY_TOKENS if social else max(self.countdown.sizes) + 5
+        limits = {"rl.max_response_tokens": self.rl_of(model.task).max_response_tokens}
         limits |= {} if social else {"priming.max_trace_tokens": self.priming.max_trace_tokens}
         lines = [self.rl_settings(line).max_response_tokens for line in self.matrix if line.model == name]
-        longest = max(*limits.values(), *lines)
+        longest = max([*limits.values(), *lines])
         if model.max_positions < prompt + longest:
             raise ValueError(
                 f"models.{name}.max_positions is {model.max_positions}; a prompt of {prompt} and a "

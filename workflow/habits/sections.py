@@ -32,6 +32,7 @@ class Section(BaseModel):
 class TinyModel(Section):
     """What all tiny models have, which are trained from scratch (Qwen2 architecture)."""
 
+    task: Task
     prompt_template: Literal["short"] = Field(description="the one whose words the tiny tokenizer knows")
     hidden_size: Positive
     layers: Positive
@@ -55,12 +56,12 @@ class TinyModel(Section):
 class PretrainedModel(Section):
     """A base model from the Hugging Face Hub, or from a folder."""
 
-    task: Task = "countdown"
     pretrained: str = Field(
         description="name on the Hub, such as Qwen/Qwen2.5-3B, or a folder (/... or ./...)"
     )
     revision: str | None = Field(description="commit hash on the Hub; null for a folder")
     prompt_template: Literal["paper_base", "base", "chat"] = Field(description="how a problem is written")
+    task: Task = "countdown"
 
     @property
     def is_folder(self) -> bool:

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from habits.sections import Positive, Rate, Section, Share, TinyModel
 
 Level = Literal["easy", "medium", "hard"]
+Split = Literal["train", "validation", "test"]
 
 
 class SocialReward(Section):
@@ -28,7 +29,10 @@ class SocialReward(Section):
 
 
 # DeepEnlighten's README says that the format is paid +-2; its code paid +-1.
-SOCIAL_REWARDS = {"code": SocialReward.model_validate({}), "readme": SocialReward.model_validate({"format": 2.0})}
+SOCIAL_REWARDS = {
+    "code": SocialReward.model_validate({}),
+    "readme": SocialReward.model_validate({"format": 2.0}),
+}
 
 
 def _named_reward(value: Any) -> Any:
@@ -42,14 +46,12 @@ class SocialIqa(Section):
     """The Social IQa task: the published questions, or social stories composed by this project."""
 
     source: Literal["stories", "published"]
-    files: dict[Literal["train", "validation", "test"], Path] | None = Field(
-        None, description="published: local files in place of a download"
-    )
+    files: dict[Split, Path] | None = Field(None, description="published: local files in place of a download")
     train: Positive | None = Field(description="problems, at most so many; null: all that are published")
     validation: Positive | None
     test: Positive | None
     levels: dict[Level, Share] = Field(
-        {"easy": 0.2, "medium": 0.4, "hard": 0.4}, description="stories: difficulty -> share of the problems"
+        {"easy": 0.2, "medium": 0.3, "hard": 0.5}, description="stories: difficulty -> share of the problems"
     )
     reward: Annotated[
         SocialReward,
@@ -70,16 +72,17 @@ class SocialIqa(Section):
 
 
 class SocialModel(TinyModel):
-    """A tiny base model of social stories; what it has read is described in `habits.models.social_iqa_corpus`."""
+    """A tiny base model of social stories; what it reads: `habits.models.social_iqa_corpus`."""
 
     task: Literal["social_iqa"]
-    corpus_lists: Share = Field(description="share of documents that name an option and its letter")
-    corpus_recalls: Share = Field(description="share of documents that repeat a sentence of a story")
+    corpus_lists: Share = Field(description="share of documents that say a list of words twice")
     corpus_facts: Share = Field(description="share of documents that say what follows from what")
-    corpus_focus: Share = Field(description="share of recalled sentences chosen because the question asks for them")
+    corpus_focus: Share = Field(
+        description="share of recalled sentences chosen because the question asks for them"
+    )
 
     @model_validator(mode="after")
     def _mix(self) -> SocialModel:
-        if self.corpus_lists + self.corpus_recalls + self.corpus_facts >= 1:
-            raise ValueError("corpus_lists + corpus_recalls + corpus_facts must leave room for stories")
+        if self.corpus_lists + self.corpus_facts >= 1:
+            raise ValueError("corpus_lists + corpus_facts must leave room for stories")
         return self

@@ -15,7 +15,19 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 INFRASTRUCTURE = frozenset(
-    {"", "params", "sections", "social_sections", "mistakes", "artifacts", "progress", "cli", "jobs", "sources", "workdir"}
+    {
+        "",
+        "params",
+        "sections",
+        "social_sections",
+        "mistakes",
+        "artifacts",
+        "progress",
+        "cli",
+        "jobs",
+        "sources",
+        "workdir",
+    }
     | {"hashing", "manifests", "versions"}
 )
 

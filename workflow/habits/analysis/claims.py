@@ -275,8 +275,12 @@ def _at(condition: Condition, side: Side) -> Condition:
     """The evaluations of a condition that a side of a claim is about: all, or the one before RL."""
     if not side.before_rl:
         return condition
-    first = {"steps": condition.steps[:1], "values_T_M_S_P": condition.values_T_M_S_P[:1]}
-    return replace(condition, **first, samples_T_S_P=condition.samples_T_S_P[:1])
+    return replace(
+        condition,
+        steps=condition.steps[:1],
+        values_T_M_S_P=condition.values_T_M_S_P[:1],
+        samples_T_S_P=condition.samples_T_S_P[:1],
+    )
 
 
 def _find(found: dict[ConditionKey, Condition], key: ConditionKey) -> Condition:

@@ -1,9 +1,9 @@
 """Tables behind what the report says about Social IQa, and the claim about it.
 
 Reads ``results/rollouts`` and ``results/rl`` of the runs on Social IQa, the evaluation problems and
-``workflow/claims/social_iqa.yaml``. Writes ``results/social_statistics/``: per_problem, curves, per_seed, final and
-training_curves as for Countdown (without behaviors, which only Countdown has), ``groups.parquet`` (accuracy by
-difficulty and by kind of question) and ``claims.json``.
+``workflow/claims/social_iqa.yaml``. Writes ``results/social_statistics/``: per_problem, curves, per_seed,
+final and training_curves as for Countdown (without behaviors, which only Countdown has), ``groups.parquet``
+(accuracy by difficulty and by kind of question) and ``claims.json``.
 """
 
 from __future__ import annotations
@@ -26,9 +26,7 @@ CHANCE = 1 / 3  # of three options
 GROUPINGS = ("level", "kind")
 
 
-def write_social_statistics(
-    params: Params, results: Path, problems: Path, claims: Path, out: Path
-) -> None:
+def write_social_statistics(params: Params, results: Path, problems: Path, claims: Path, out: Path) -> None:
     """Write all tables and the decided claim into the folder ``out``.
 
     Args:
@@ -66,8 +64,8 @@ def write_social_statistics(
 def groups(found: list[Condition], problems: pd.DataFrame, resampler: Resampler) -> pd.DataFrame:
     """One row a (condition, evaluation step, group of problems): accuracy with its interval.
 
-    ``grouping`` is level (stories only) or kind, ``group`` the name of the group. Intervals are resampled over
-    seeds and the problems of the group.
+    ``grouping`` is level (stories only) or kind, ``group`` the name of the group. Intervals are resampled
+    over seeds and the problems of the group.
     """
     told = pd.DataFrame(list(problems["extra_info"])).set_index("problem_id")
     rows = []

@@ -29,15 +29,17 @@ def draw(tables: Tables) -> Drawing:
         figure,
         "Reinforcement learning on social situations, without fine-tuning before it",
         _caption(tables, models),
-        "Line charts against RL step: accuracy with one thin line a seed and a dashed line at chance, one third; "
-        "accuracy by group of questions; mean response length.",
+        "Line charts against RL step: accuracy, with one thin line a seed and a dashed line at chance, one "
+        "third; accuracy by group of questions; mean response length.",
     )
 
 
 def _overall(ax: Axes, tables: Tables, model: str) -> None:
     series = tables.series(model, "none", "accuracy")
     every = tables.read("per_seed")
-    mine = every[(every[IDENTITY] == [model, "none", tables.algorithm]).all(axis=1) & (every.metric == "accuracy")]
+    mine = every[
+        (every[IDENTITY] == [model, "none", tables.algorithm]).all(axis=1) & (every.metric == "accuracy")
+    ]
     for _, rows in mine.groupby("seed"):
         ordered = rows.sort_values("rl_step")
         ax.plot(ordered.rl_step, ordered["mean"], color=BLACK, alpha=SEED_ALPHA, linewidth=0.9)
@@ -70,7 +72,9 @@ def _by_group(ax: Axes, tables: Tables, model: str) -> None:
 
 def _series(rows: pd.DataFrame) -> Series:
     points = rows.sort_values("rl_step").rename(columns={"rl_step": "step"})
-    return Series(points[["step", "mean", "low", "high"]], int(rows.n_seeds.max()), int(rows.n_problems.max()))
+    return Series(
+        points[["step", "mean", "low", "high"]], int(rows.n_seeds.max()), int(rows.n_problems.max())
+    )
 
 
 def _chance(ax: Axes) -> None:
@@ -81,9 +85,11 @@ def _chance(ax: Axes) -> None:
 def _caption(tables: Tables, models: list[str]) -> str:
     shown = [tables.series(model, "none", "accuracy") for model in models]
     source = tables.params.social_iqa.source
-    what = "social stories composed by this project" if source == "stories" else "published Social IQa questions"
+    what = (
+        "social stories composed by this project" if source == "stories" else "published Social IQa questions"
+    )
     return (
         f"Share of held-out {what} answered right; n = {max(s.n_problems for s in shown)} problems a seed, "
-        f"{seeds(max(s.n_seeds for s in shown))}. Bars: {tables.params.statistics.confidence:.0%} intervals, bootstrap "
-        "over seeds and problems. Dashed: chance, one of three options. RL starts from the base model itself."
+        f"{seeds(max(s.n_seeds for s in shown))}. Bars: {tables.params.statistics.confidence:.0%} intervals, "
+        "bootstrap over seeds and problems. Dashed: chance, one of three. RL starts from the base model."
     )

@@ -1,10 +1,10 @@
 """Train a tiny base model from scratch: Qwen2 architecture, next-token loss on the generated corpus.
 
-Reads the training problems, writes a Hugging Face folder with ``metrics.parquet``. What it makes for Countdown is an
-arithmetic model of 0.6 million parameters (laptop preset) that knows the answer format; the plain one has
-never seen a search, the searching one has. They play the parts of the paper's two base models and are not
-those models. What the models of a task read is written by ``habits.models.<task>_corpus``, imported by name for
-the reason that `habits.tasks.task` gives.
+Reads the training problems, writes a Hugging Face folder with ``metrics.parquet``. What it makes for
+Countdown is an arithmetic model of 0.6 million parameters (laptop preset) that knows the answer format; the
+plain one has never seen a search, the searching one has. They play the parts of the paper's two base models
+and are not those models. What the models of a task read is written by ``habits.models.<task>_corpus``,
+imported by name for the reason that `habits.tasks.task` gives.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ SAVE_EVERY = 200
 class Corpus(Protocol):
     """A source of training text without an end."""
 
+    words: tuple[str, ...]
+
     def row(self, rng: random.Random, tokens: int) -> list[str]:
         """``tokens`` tokens of documents; a function of ``rng`` alone."""
 
@@ -47,10 +49,10 @@ def train_base_model(params: Params, model: str, problems: Path, out: Path) -> N
     train = problems / "train.parquet"
     configure(params.runtime, spec.seed)
     source = import_module(f"habits.models.{spec.task}_corpus")
-    tokenizer = build_tokenizer(source.WORDS)
+    corpus: Corpus = source.make_corpus(params, spec, train)
+    tokenizer = build_tokenizer(corpus.words)
     policy = Policy(new_model(spec, tokenizer), choose_dtype(params.runtime))
     policy.to(choose_device(params.runtime))
-    corpus: Corpus = source.make_corpus(params, spec, train)
     settings = {
         "model": spec.model_dump(),
         **source.settings_of(params),
@@ -132,9 +134,7 @@ def next_token_loss(policy: Policy, ids_B_T: torch.Tensor) -> torch.Tensor:
     return cross_entropy(logits.float().flatten(0, 1), ids_B_T[:, 1:].flatten())
 
 
-def _batch(
-    corpus: Corpus, tokenizer: PreTrainedTokenizerBase, spec: TinyModel, step: int
-) -> torch.Tensor:
+def _batch(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, spec: TinyModel, step: int) -> torch.Tensor:
     """Token ids ``[rows, sequence_length]``; a function of seed and step alone, so resuming is exact."""
     rng = random.Random(f"{spec.seed}:{step}")
     rows = [corpus.row(rng, spec.sequence_length) for _ in range(spec.batch_tokens // spec.sequence_length)]

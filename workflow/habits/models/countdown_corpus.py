@@ -65,6 +65,8 @@ class Corpus:
         search_document: writes a response with search behaviors to a problem, or None if it can't.
     """
 
+    words = WORDS
+
     def __init__(
         self,
         spec: BaseModelSpec,

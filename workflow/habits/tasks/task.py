@@ -1,8 +1,8 @@
 """What training and sampling need of a task: its problems, its prompts, its reward. They import no task.
 
 A task is looked up by its name and imported when it is asked for. So the code of one task is no part of what
-another one's runs were made with, and editing it leaves their results alone (`habits.sources` follows imports;
-rules add the fingerprint of ``habits.tasks.<name>.task``).
+another one's runs were made with, and editing it leaves their results alone (`habits.sources` follows
+imports; rules add the fingerprint of ``habits.tasks.<name>.task``).
 """
 
 from __future__ import annotations

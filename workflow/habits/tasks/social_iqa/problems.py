@@ -1,9 +1,10 @@
 """Rule ``problems`` for Social IQa: published questions or embedded social stories, in verl's schema.
 
-Reads params.yaml, and the published set where it is asked for. Writes ``{train,validation,test}.parquet``, one row
-a problem: data_source (``social_iqa`` or, for stories, ``social_stories``), prompt (the base template),
-ability, reward_model (ground truth: label and options) and extra_info (split, index, problem_id, context, question,
-kind of question, level of a story). What was removed from the published set is told and kept in the provenance.
+Reads params.yaml, and the published set where it is asked for. Writes ``{train,validation,test}.parquet``,
+one row a problem: data_source (``social_iqa`` or, for stories, ``social_stories``), prompt (the base
+template), ability, reward_model (ground truth: label and options) and extra_info (split, index, problem_id,
+context, question, kind of question, level of a story). What was removed from the published set is told and
+kept in the provenance.
 """
 
 from __future__ import annotations
@@ -58,7 +59,9 @@ def write_problems(params: Params, out: Path) -> None:
         path = out / f"{split}.parquet"
         write_parquet(pd.DataFrame(part.rows), path)
         parents = sorted(settings.files.values()) if settings.files else []
-        stamp(path, settings={"social_iqa": shown, "removed": part.removed}, parents=parents, seed=settings.seed)
+        stamp(
+            path, settings={"social_iqa": shown, "removed": part.removed}, parents=parents, seed=settings.seed
+        )
         left_out = "".join(f", {count} removed: {reason}" for reason, count in part.removed.items())
         print(f"[problems] social_iqa {split}: {len(part.rows)} problems{left_out}", file=sys.stderr)
 

@@ -28,7 +28,7 @@ BASE = (
 )
 SYSTEM = "You are an assistant who {task}."
 QUESTION = 'Situation: "{context}"\nQuestion: "{question}"\nOptions: {options}'
-SHORT = "story {context} question {question} {options} {think}"
+SHORT = "story {context} question {question} options {options} {think}"
 # Llama's chat template writes today's date into the prompt unless it is given one (its own fallback).
 CHAT_DATE = "26 Jul 2024"
 
@@ -81,12 +81,8 @@ def spaced(text: str) -> str:
     return re.sub(r"\s*([.,?!])", r" \1", text).strip()
 
 
-def _options(problem: Problem, separator: str) -> str:
-    return separator.join(f"({x}) {text}" for x, text in zip(LETTERS, problem.options, strict=True))
-
-
 def _question(problem: Problem) -> str:
-    options = _options(problem, ", ")
+    options = ", ".join(f"({x}) {text}" for x, text in zip(LETTERS, problem.options, strict=True))
     return QUESTION.format(context=problem.context, question=problem.question, options=options)
 
 
@@ -100,7 +96,8 @@ def _chat(problem: Problem) -> list[dict[str, str]]:
 
 def _short(problem: Problem) -> list[dict[str, str]]:
     parts = {"context": spaced(problem.context), "question": spaced(problem.question)}
-    return [_user(SHORT.format(**parts, options=_options(problem, " "), think=THINK))]
+    options = " ".join(f"{text} ({x})" for x, text in zip(LETTERS, problem.options, strict=True))
+    return [_user(SHORT.format(**parts, options=options, think=THINK))]
 
 
 def _user(content: str) -> dict[str, str]:
@@ -112,7 +109,8 @@ def _gold(problem: Problem) -> str:
 
 
 def _gold_short(problem: Problem) -> str:
-    return f" {problem.options[problem.answer]} . </think> <answer> ({problem.letter}) </answer>"
+    named = f"{problem.options[problem.answer]} ({problem.letter})"
+    return f" so {named} . </think> <answer> ({problem.letter}) </answer>"
 
 
 TEMPLATES: dict[str, PromptTemplate] = {

@@ -1,10 +1,10 @@
 """The published Social IQa questions: read, checked, cleaned, and split without leaks.
 
-Reads the Hub's parquet revision of allenai/social_i_qa through ``datasets`` (its loading script is not run), or
-local files in the published formats: JSON lines with context, question, answerA, answerB, answerC and label,
-or without label and with a ``<name>-labels.lst`` beside them; parquet. Published are a training set and a
-validation set, whose labels are known; the latter is our test split, and our validation split is taken from
-the training set, whole contexts at a time.
+Reads the Hub's parquet revision of allenai/social_i_qa through ``datasets`` (its loading script is not run),
+or local files in the published formats: JSON lines with context, question, answerA, answerB, answerC and
+label, or without label and with a ``<name>-labels.lst`` beside them; parquet. Published are a training set
+and a validation set, whose labels are known; the latter is our test split, and our validation split is taken
+from the training set, whole contexts at a time.
 
 A malformed row is an error that names its file and line. Removed and counted are: exact duplicates,
 questions that stand there with two labels, questions whose right option stands there twice, and training
@@ -59,7 +59,8 @@ def read_published(settings: SocialIqa) -> Published:
     Raises:
         PublishedError: a file is missing, a row is malformed, or a split ends up empty.
     """
-    rows = {split: _rows_of(path) for split, path in settings.files.items()} if settings.files else _download()
+    files = settings.files or {}
+    rows = {str(split): _rows_of(path) for split, path in files.items()} if files else _download()
     removed = {split: Counter[str]() for split in rows}
     clean = {split: _clean([_problem(row) for row in rows[split]], removed[split]) for split in rows}
     if "train" not in clean or "test" not in clean:
@@ -69,9 +70,7 @@ def read_published(settings: SocialIqa) -> Published:
     held_out = {_plain(p.context) for split in ("validation", "test") for p in clean[split]}
     apart = [p for p in clean["train"] if _plain(p.context) not in held_out]
     removed["train"]["context of an evaluation split"] = len(clean["train"]) - len(apart)
-    problems = {
-        split: _chosen(settings, split, found) for split, found in (clean | {"train": apart}).items()
-    }
+    problems = {split: _chosen(settings, split, found) for split, found in (clean | {"train": apart}).items()}
     return Published(problems, {split: dict(counts) for split, counts in removed.items()})
 
 
@@ -154,7 +153,9 @@ def _clean(problems: list[Problem], removed: Counter[str]) -> list[Problem]:
             removed["two labels"] += 1
         elif problem.key in kept:
             removed["exact duplicate"] += 1
-        elif [_plain(option) for option in problem.options].count(_plain(problem.options[problem.answer])) > 1:
+        elif [_plain(option) for option in problem.options].count(
+            _plain(problem.options[problem.answer])
+        ) > 1:
             removed["right option stands there twice"] += 1
         else:
             kept[problem.key] = problem
@@ -186,5 +187,3 @@ def _chosen(settings: SocialIqa, split: str, problems: list[Problem]) -> list[Pr
 
 def _plain(text: str) -> str:
     return " ".join(text.lower().split()).rstrip(".")
-
-

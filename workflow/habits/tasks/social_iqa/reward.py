@@ -6,9 +6,9 @@ the response is read, never the prompt, whose last word opened the thought. What
 
 - The answer is read after the last ``</think>``; without one there is none: ``truncated`` when the
   response was cut off, else ``no_answer``. Both are invalid.
-- An ``<answer>...</answer>`` block holds one letter in parentheses, ``(B)`` or ``(b)``, alone or with the text
-  of its option. Another letter than A, B, C, a letter without parentheses, or anything that could mean two
-  options, also by two blocks that differ, is ``unparsable`` and invalid.
+- An ``<answer>...</answer>`` block holds one letter in parentheses, ``(B)`` or ``(b)``, alone or with the
+  text of its option. Another letter than A, B, C, a letter without parentheses, or anything that could mean
+  two options, also by two blocks that differ, is ``unparsable`` and invalid.
 - ``format_ok`` means: a thought that says something, one ``</think>``, white space, one block, and then at
   most one end-of-text token. No tag stands twice, also not in the thought.
 

@@ -94,7 +94,7 @@ FEELINGS = {
 }
 # Feelings that no stance leads to: options of scenes with fewer than three people.
 OTHER_FEELINGS = ("jealous", "ashamed", "sleepy", "homesick", "bored", "guilty")
-PLANS = ("was asked to", "had to", "was going to")
+PLANS = ("was asked to", "had to")
 SWAPS = {"job": "swapped jobs", "visit": "swapped visits"}
 QUESTIONS: dict[Kind, tuple[str, str]] = {
     "why": ("Why did {name} do this?", "Why did {name} go there?"),

@@ -5,13 +5,13 @@ three levels:
 
 - ``easy``: one person; two options follow from nothing in the story;
 - ``medium``: two people; one option follows from what is said of the other one;
-- ``hard``: three people; each option follows for one of them. In scenes of jobs and visits two people swap, so
-  what is said of a person may hold for another; feelings follow from what a person hoped for or feared
+- ``hard``: three people; each option follows for one of them. In scenes of jobs and visits two people swap,
+  so what is said of a person may hold for another; feelings follow from what a person hoped for or feared
   and from what became of it.
 
 In a hard scene the same words, ordered otherwise, make each of the three options right: who counts words
-is at chance. ``tests/tasks/bag_of_words.py`` measures it. Splits share no scene: not the same facts in the same
-parts, whatever the names and wording. Reads and writes no files.
+is at chance. ``tests/tasks/bag_of_words.py`` measures it. Splits share no scene: not the same facts in the
+same parts, whatever the names and wording. Reads and writes no files.
 """
 
 from __future__ import annotations
@@ -140,18 +140,39 @@ def scene_of(key: str) -> Scene:
     return Scene(kind, level, (rest[0], rest[1], rest[2]), rest[3] if len(rest) > 3 else NO_SWAP)
 
 
+def feeling_words(feeling: str) -> tuple[str, ...]:
+    """The wordings of a feeling."""
+    return FEELINGS.get(feeling, (feeling,))
+
+
+def phrases() -> tuple[str, ...]:
+    """All that stories and questions are made of, as phrases between which a text can be cut."""
+    told = [f"{plan} {job.task}" for plan in PLANS for job in JOBS.values()]
+    told += [f"{plan} see {visit.whom}" for plan in PLANS for visit in VISITS.values()]
+    told += [form.format(event=event) for forms in STANCES.values() for form in forms for event in EVENTS]
+    told += [f"The {event}" for event in EVENTS]
+    told += [form.removeprefix("The {event} ") for forms in OUTCOMES.values() for form in forms]
+    asked = [
+        part.strip(" ?") for forms in QUESTIONS.values() for form in forms for part in form.split("{name}")
+    ]
+    options = [text for job in JOBS.values() for text in (job.before, job.need, job.next)]
+    options += [visit.why for visit in VISITS.values()] + list(OTHER_FEELINGS)
+    options += [wording for wordings in FEELINGS.values() for wording in wordings]
+    return tuple(dict.fromkeys([*NAMES, *told, *SWAPS.values(), *asked, *options]))
+
+
 def compose(scene: Scene) -> Story:
     """The story of a scene; the scene alone decides its names, its wording and the order of its options."""
     rng = random.Random(scene.key)
     names = rng.sample(NAMES, PEOPLE[scene.level])
     told = [
-        Statement(f"{name} {_told(rng, scene.kind, fact)}", person, _event(scene.kind, fact))
+        Statement(f"{name} {told_of(rng, scene.kind, fact)}", person, _event(scene.kind, fact))
         for person, (name, fact) in enumerate(zip(names, scene.facts, strict=False))
     ]
     rng.shuffle(told)
     statements = (*told, *_outcomes(rng, scene), *_swapped(rng, scene, names))
     order = rng.sample(range(3), 3)
-    texts = [_option(rng, scene.kind, scene.facts[position]) for position in order]
+    texts = [option_of(rng, scene.kind, scene.facts[position]) for position in order]
     problem = Problem(
         key=scene.key,
         context=" ".join(f"{statement.text}." for statement in statements),
@@ -162,15 +183,15 @@ def compose(scene: Scene) -> Story:
     return Story(scene, problem, statements, tuple(names), tuple(map(order.index, range(3))))
 
 
-def _option(rng: random.Random, kind: Kind, fact: str) -> str:
+def option_of(rng: random.Random, kind: Kind, fact: str) -> str:
     """The text of the option that follows from a fact; feelings have two wordings."""
     match kind:
         case "why":
             return VISITS[fact].why
         case "feel":
             event, _, felt = fact.partition("+")
-            feeling = FELT[tuple(felt.split("+"))] if felt else event
-            return rng.choice(FEELINGS.get(feeling, (feeling,)))
+            stance, _, outcome = felt.partition("+")
+            return rng.choice(feeling_words(FELT[stance, outcome] if felt else event))
         case "next":
             return JOBS[fact].next
         case "before":
@@ -189,7 +210,7 @@ def _counts(total: int | None, levels: dict[Level, float]) -> dict[Level, int]:
 
 def _new_scene(rng: random.Random, kind: Kind, level: Level, seen: set[str]) -> Scene:
     for _ in range(PATIENCE):
-        scene = _scene(rng, kind, level)
+        scene = random_scene(rng, kind, level)
         if scene.key not in seen:
             seen.add(scene.key)
             return scene
@@ -199,7 +220,7 @@ def _new_scene(rng: random.Random, kind: Kind, level: Level, seen: set[str]) -> 
     )
 
 
-def _scene(rng: random.Random, kind: Kind, level: Level) -> Scene:
+def random_scene(rng: random.Random, kind: Kind, level: Level) -> Scene:
     """A random scene in canonical form: facts that play the same part are sorted."""
     facts = _feelings(rng, level) if kind == "feel" else _choose(rng, VISITS if kind == "why" else JOBS)
     swap = rng.choice(["01", "12"]) if level == "hard" and kind != "feel" else NO_SWAP
@@ -223,7 +244,7 @@ def _feelings(rng: random.Random, level: Level) -> list[str]:
     return facts + rng.sample([*unfelt, *OTHER_FEELINGS], 3 - people)
 
 
-def _told(rng: random.Random, kind: Kind, fact: str) -> str:
+def told_of(rng: random.Random, kind: Kind, fact: str) -> str:
     """What a fact says of a person."""
     if kind == "feel":
         event, stance, _ = fact.split("+")

@@ -34,4 +34,4 @@ def make(params: Params, template: str) -> Task:
 def _columns(problems: list[Problem]) -> dict[str, Any]:
     """Nulls: a question and its options are found by ``problem_id`` in the table of problems."""
     empty = [None] * len(problems)
-    return {"numbers": pd.array(empty, dtype=NUMBERS), "target": pd.array(empty, dtype=TARGET)}
+    return {"numbers": pd.Series(empty, dtype=NUMBERS), "target": pd.Series(empty, dtype=TARGET)}
