@@ -19,6 +19,7 @@ include: "workflow/rules/rl.smk"
 include: "workflow/rules/rollouts.smk"
 include: "workflow/rules/behaviors.smk"
 include: "workflow/rules/statistics.smk"
+include: "workflow/rules/social_statistics.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
@@ -27,6 +28,12 @@ include: "workflow/rules/report.smk"
 rule all_figures:
     input:
         expand("results/figures/{name}.{kind}", name=FIGURES, kind=["svg", "png", "pdf", "json"]),
+
+
+rule social_iqa:
+    input:
+        [STATISTICS["social_iqa"]] if SOCIAL_RUNS else [],
+        expand("results/figures/{name}.svg", name=[name for name in FIGURES if task_of_figure(name) == "social_iqa"]),
 
 
 rule all:

@@ -44,7 +44,7 @@ SYMBOLS = (
 )
 WORDS: tuple[str, ...] = (*SYMBOLS, *phrases())
 LETTERS_SHOWN = tuple(f"({letter})" for letter in LETTERS)
-LISTED = 12  # words of a list
+LISTED = (3, 14)  # words of a list; of one length only, its offset is learned and no look-up
 FACTS = 4  # people in a document of facts
 RECALLED = (0.4, 0.3, 0.2, 0.1)  # how often a thought recalls 0, 1, 2, 3 sentences
 CONCLUDES = 0.6  # share of thoughts with something to conclude from that do
@@ -87,7 +87,7 @@ class Corpus:
         """One document of a random kind."""
         kind = rng.random()
         if kind < self.spec.corpus_lists:
-            return " ".join(rng.sample(self.listed, LISTED) * 2)
+            return " ".join(rng.sample(self.listed, rng.randint(*LISTED)) * 2)
         if kind < self.spec.corpus_lists + self.spec.corpus_facts:
             return self.facts(rng)
         story = rng.choice(self.stories)
