@@ -28,6 +28,7 @@ include: "workflow/rules/behaviors.smk"
 include: "workflow/rules/judging.smk"
 include: "workflow/rules/statistics.smk"
 include: "workflow/rules/analyses.smk"
+include: "workflow/rules/social_statistics.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/calibration.smk"
 include: "workflow/rules/figures.smk"
@@ -39,6 +40,12 @@ rule all_figures:
         expand("results/figures/{name}.{kind}", name=FIGURES, kind=["svg", "png", "pdf", "json"]),
     message:
         "all figures are up to date"
+
+
+rule social_iqa:
+    input:
+        [STATISTICS["social_iqa"]] if SOCIAL_RUNS else [],
+        expand("results/figures/{name}.svg", name=[name for name in FIGURES if task_of_figure(name) == "social_iqa"]),
 
 
 rule all:

@@ -18,6 +18,7 @@ from habits.rollouts.rollouts import sample_rollouts
 from habits.rollouts.vllm_engine import VllmFailedError, roll_out_with_vllm
 from habits.tasks.countdown import Problem
 from habits.tasks.countdown.problems import write_problems
+from habits.tasks.task import task_of
 from habits.training.interpreter import PYTHON
 from habits.training.roll_out import Graded
 
@@ -49,7 +50,7 @@ def roll_out(checkpoint: Path, scratch: str) -> Graded:
         params(),
         checkpoint,
         PROBLEMS,
-        template="short",
+        task=task_of(params(), "plain"),
         max_response_tokens=12,
         seed=5,
         gpus=0,

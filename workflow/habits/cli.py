@@ -20,6 +20,7 @@ from habits import jobs
 from habits.cluster_params import PretrainedModel
 from habits.params import Params, ParamsError, load, schema_text
 from habits.params import validate as validate_settings
+from habits.section import Task
 
 PACKAGE = Path(__file__).parent
 PRESETS = PACKAGE.parent / "presets"
@@ -63,10 +64,14 @@ def step(common: Common) -> Iterator[Params]:
 
 
 @app.command
-def problems(*, out: File, common: Common = COMMON) -> None:
-    """Generate the Countdown problems: train, validation and test, disjoint by key."""
+def problems(*, task: Task = "countdown", out: File, common: Common = COMMON) -> None:
+    """Write the problems of a task: train, validation and test, disjoint."""
     with step(common) as params:
-        from habits.tasks.countdown.problems import write_problems
+        if task == "social_iqa":
+            jobs.allow_network()  # the published set may have to be fetched
+            from habits.tasks.social_iqa.problems import write_problems
+        else:
+            from habits.tasks.countdown.problems import write_problems
 
         write_problems(params, out)
 
@@ -113,7 +118,7 @@ def priming(
     with step(common) as params:
         from habits.priming.priming import write_priming
 
-        write_priming(params, priming, seed, problems, teaching, out)
+        write_priming(params.only("countdown"), priming, seed, problems, teaching, out)
 
 
 @app.command
@@ -212,7 +217,18 @@ def statistics(*, results: File, out: File, common: Common = COMMON) -> None:
     with step(common) as params:
         from habits.analysis.statistics import write_statistics
 
-        write_statistics(params, results, out)
+        write_statistics(params.only("countdown"), results, out)
+
+
+@app.command
+def social_statistics(
+    *, results: File, problems: File, claims: File, out: File, common: Common = COMMON
+) -> None:
+    """Accuracy and length on social stories with intervals over seeds and problems, and the claim."""
+    with step(common) as params:
+        from habits.analysis.social_statistics import write_social_statistics
+
+        write_social_statistics(params.only("social_iqa"), results, problems, claims, out)
 
 
 @app.command
@@ -221,7 +237,7 @@ def claims(*, statistics: File, claims: File, out: File, common: Common = COMMON
     with step(common) as params:
         from habits.analysis.claims import decide_claims
 
-        decide_claims(params, statistics, claims, out)
+        decide_claims(params.only("countdown"), statistics, claims, out)
 
 
 @app.command

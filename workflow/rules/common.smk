@@ -13,7 +13,7 @@ sys.path.insert(0, f"{ROOT}/workflow")
 from habits import manifests, versions, workdir
 from habits.artifacts import ArtifactError, hash_json, hash_path
 from habits.figures import FIGURES as FIGURE_SPECS
-from habits.figures import available_figures
+from habits.figures import available_figures, task_of_figure
 from habits.params import ParamsError, validate
 from habits.cluster_params import PretrainedModel
 from habits.priming.instructions import system_prompt
@@ -28,8 +28,15 @@ except ParamsError as error:
     raise WorkflowError(str(error)) from None
 
 RUN = "{model}/{priming}/{algorithm}/seed{seed}"
-RUNS = [run.path for run in PARAMS.runs]
+SPLITS = ["train", "validation", "test"]
+COUNTDOWN, SOCIAL = PARAMS.only("countdown"), PARAMS.only("social_iqa")
+TASKS = [task for task, part in [("countdown", COUNTDOWN), ("social_iqa", SOCIAL)] if part.matrix]
+# What follows RL in the Countdown chain is asked for these; stories have statistics of their own.
+RUNS = [run.path for run in COUNTDOWN.runs]
+SOCIAL_RUNS = [run.path for run in SOCIAL.runs]
+STATISTICS = {"countdown": "results/statistics", "social_iqa": "results/social_statistics"}
 CLAIMS = os.path.relpath(f"{ROOT}/workflow/claims/countdown.yaml")
+SOCIAL_CLAIMS = os.path.relpath(f"{ROOT}/workflow/claims/social_iqa.yaml")
 PUBLISHED = os.path.relpath(f"{ROOT}/workflow/published/cognitive_behaviors.csv")
 ENVIRONMENT = f"{ROOT}/envs/cpu/environment.yaml"
 
@@ -46,7 +53,8 @@ wildcard_constraints:
     set="|".join(INSTRUCTIONS),
     algorithm="[a-z0-9_]+",
     seed=r"\d+",
-    split="train|validation|test",
+    split="|".join(SPLITS),
+    task="|".join(STATISTICS),
 
 
 def is_whole_run():
@@ -74,11 +82,11 @@ def record_what_is_left():
         record_run()
 
 
-def settings(*keys):
+def settings(*keys, of=PARAMS):
     """Settings by dotted key, for `params`: what depends on them runs again when they change."""
     found = {}
     for key in keys:
-        found[key] = PARAMS.model_dump(mode="json")
+        found[key] = of.model_dump(mode="json")
         for part in key.split("."):
             found[key] = found[key][part]
     return json.dumps(found, sort_keys=True)
@@ -115,23 +123,77 @@ def is_pretrained(wildcards):
     return isinstance(PARAMS.models[wildcards.model], PretrainedModel)
 
 
+def task_of(wildcards):
+    """The task that a model belongs to."""
+    return PARAMS.models[wildcards.model].task
+
+
+def published_files(wildcards):
+    """Local files that published problems are read from."""
+    files = PARAMS.social_iqa.files if wildcards.task == "social_iqa" else None
+    return [str(files[split]) for split in sorted(files or {})]
+
+
+def problem_settings(wildcards):
+    """The settings that decide a task's problems; its reward and RL settings do not."""
+    if wildcards.task == "countdown":
+        return settings("countdown")
+    return PARAMS.social_iqa.model_dump_json(exclude={"reward", "rl"})
+
+
+def code_of_problems(wildcards):
+    """Fingerprint of what makes a task's problems."""
+    return fingerprint(f"tasks.{wildcards.task}.problems")
+
+
+def problems_folder(wildcards):
+    """Where the problems of a model's task are."""
+    return f"data/problems/{task_of(wildcards)}"
+
+
+def training_problems(wildcards):
+    """What a run is trained on."""
+    return f"{problems_folder(wildcards)}/train.parquet"
+
+
+def evaluation_problems(wildcards):
+    """What a run is evaluated on."""
+    return f"{problems_folder(wildcards)}/{PARAMS.rollouts.split}.parquet"
+
+
+def task_settings(wildcards):
+    """Reward and prompt template of a run."""
+    template = PARAMS.models[wildcards.model].prompt_template
+    rewards = {"countdown": PARAMS.reward, "social_iqa": PARAMS.social_iqa.reward}
+    return template + rewards[task_of(wildcards)].model_dump_json()
+
+
+def code_of_run(module):
+    """Fingerprint of a step of runs and of their task; another task's code has no part in it."""
+    return lambda wildcards: fingerprint(module, f"tasks.{task_of(wildcards)}.task")
+
+
 def model_settings(wildcards):
     """The settings of one base model, with those of its corpus if it has one."""
     model = PARAMS.models[wildcards.model]
     if is_pretrained(wildcards):
         return model.model_dump_json()
+    if model.task == "social_iqa":
+        return model.model_dump_json() + settings("runtime")
     teacher = settings("priming") if model.corpus_search > 0 else ""
     return model.model_dump_json() + settings("countdown", "runtime") + teacher
 
 
 def corpus_of_base_model(wildcards):
     """The problems that a tiny base model reads about."""
-    return [] if is_pretrained(wildcards) else "data/problems/countdown/train.parquet"
+    return [] if is_pretrained(wildcards) else training_problems(wildcards)
 
 
 def code_of_base_model(wildcards):
     """Fingerprint of what makes a base model: an edited corpus must not touch a fetched one."""
-    return fingerprint("models.pretrained" if is_pretrained(wildcards) else "models.base_model")
+    if is_pretrained(wildcards):
+        return fingerprint("models.pretrained")
+    return fingerprint("models.base_model", f"models.{task_of(wildcards)}_corpus")
 
 
 def rl_settings(wildcards):
@@ -158,7 +220,7 @@ def expected_tokens(wildcards):
     """Rollout tokens that a run will need, roughly. The longest runs start first."""
     rl = PARAMS.rl_settings(line_of(wildcards))
     searches = wildcards.priming not in ("none", "empty_cot") or is_pretrained(wildcards)
-    searches = searches or PARAMS.models[wildcards.model].corpus_search > 0
+    searches = searches or getattr(PARAMS.models[wildcards.model], "corpus_search", 1) > 0
     return rl.steps * rl.prompts_per_step * rl.group_size * (rl.max_response_tokens if searches else 20)
 
 
@@ -215,6 +277,11 @@ def tables_of_figure(wildcards):
     return f"results/{FIGURE_SPECS[wildcards.name].tables}"
 
 
+def analysis_of_figure(wildcards):
+    """The settings behind a figure."""
+    return SOCIAL_ANALYSIS if task_of_figure(wildcards.name) == "social_iqa" else ANALYSIS
+
+
 def judge_for(wildcards):
     """The judge, for a figure about it."""
     return JUDGE if FIGURE_SPECS[wildcards.name].tables == "calibration" else ""
@@ -231,8 +298,9 @@ def figure_labels(wildcards, output):
 
 TEACHER = rater_settings(PARAMS.teacher)
 JUDGE = rater_settings(PARAMS.judge)
-ANALYSIS = settings("matrix", "statistics", "rl.algorithm")
-TEMPLATES = [model.prompt_template for model in PARAMS.models.values()]
+ANALYSIS = settings("matrix", "statistics", "rl.algorithm", of=COUNTDOWN)
+SOCIAL_ANALYSIS = settings("matrix", "statistics", "rl", of=SOCIAL)
+TEMPLATES = [model.prompt_template for model in COUNTDOWN.models.values()]
 FIGURES = available_figures(PARAMS)
 if LOCK:
     atexit.register(record_what_is_left)

@@ -20,7 +20,7 @@ rule figures:
     conda:
         ENVIRONMENT
     params:
-        settings=ANALYSIS,
+        settings=analysis_of_figure,
         judge=judge_for,
         code=fingerprint("figures"),
     message:

@@ -44,7 +44,8 @@ def write_report(params: Params, results: Path, data: Path, out: Path) -> None:
     Raises:
         ArtifactError: an input is missing, empty, or not what its name says.
     """
-    inputs = Inputs(params, results, data)
+    # The pages are about Countdown; runs on Social IQa have no behaviors and no page yet.
+    inputs = Inputs(params.only("countdown"), results, data)
     inputs.check()
     figures = read_figures(inputs.figures)
     _copy_figures(figures, out / "figures")
@@ -54,12 +55,12 @@ def write_report(params: Params, results: Path, data: Path, out: Path) -> None:
     templates = environment(pages)
     progress = Progress("report", len(pages), every=0.0)
     for done, page in enumerate(reversed(pages), start=1):
-        write_text(_page(templates, page, inputs, figures), out / page.file)
+        write_text(_page(templates, page, inputs, figures, params), out / page.file)
         progress.update(done)
     stamp(out, settings=params.model_dump(mode="json"), parents=inputs.files)
 
 
-def _page(templates: Environment, page: Page, inputs: Inputs, figures: list[Figure]) -> str:
+def _page(templates: Environment, page: Page, inputs: Inputs, figures: list[Figure], params: Params) -> str:
     match page.file:
         case "index.html":
             content: dict[str, Any] = {
@@ -92,7 +93,7 @@ def _page(templates: Environment, page: Page, inputs: Inputs, figures: list[Figu
             content = {"lines": run_lines(inputs), "confidence": inputs.params.statistics.confidence}
         case _:
             content = {
-                "yaml": as_yaml(inputs.params),
+                "yaml": as_yaml(params),
                 "provenance": provenance(inputs),
                 "versions": package_versions(),
                 "spent": spent(inputs),

@@ -1,0 +1,25 @@
+"""social_statistics: accuracy and length on social stories with intervals, and the claim about them."""
+
+
+rule social_statistics:
+    input:
+        expand("results/rollouts/{run}.parquet", run=SOCIAL_RUNS),
+        expand("results/rl/{run}/metrics.parquet", run=SOCIAL_RUNS),
+        problems=f"data/problems/social_iqa/{PARAMS.rollouts.split}.parquet",
+        claims=SOCIAL_CLAIMS,
+    output:
+        directory("results/social_statistics"),
+    log:
+        "logs/social_statistics.log",
+    benchmark:
+        "logs/social_statistics.tsv"
+    conda:
+        ENVIRONMENT
+    params:
+        settings=SOCIAL_ANALYSIS,
+        code=fingerprint("analysis.social_statistics"),
+    message:
+        "social_statistics"
+    shell:
+        "habits social_statistics --results results --problems {input.problems} --claims {input.claims}"
+        " --out {output} --log {log}"
