@@ -20,9 +20,9 @@ THINK_END, ANSWER, ANSWER_END = "</think>", "<answer>", "</answer>"
 MAX_BOXES = 8  # openings that are tried from the end; so that a text of openings is no work
 MAX_ANSWER = 300
 PHRASE = re.compile(
-    r"(?:final answer|the answer|answer) ?(?:is|=|:)[ :]{0,3}(?P<en>[^\n]{1,300})"
-    r"|####[ ]{0,3}(?P<hash>[^\n]{1,300})"
-    r"|(?:答案|结果)(?:是|为|：|:)[ ：:]{0,3}(?P<zh>[^\n。；]{1,300})",
+    r"(?:final answer|the answer|answer) ?(?:is|=|:)[ :]{0,3}(?=(?P<en>[^\n]{1,300}))"
+    r"|####[ ]{0,3}(?=(?P<hash>[^\n]{1,300}))"
+    r"|(?:答案|结果)(?:是|为|：|:)[ ：:]{0,3}(?=(?P<zh>[^\n。；]{1,300}))",
     re.IGNORECASE,
 )
 WRAPPERS = (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("\\boxed{", "}"))
