@@ -22,19 +22,8 @@ TEXTS = {
     "*": "{who} now has {n} times as many as before .",
 }
 WORDS = (
-    *NAMES,
-    *THINGS,
-    *GAINS,
-    *LOSSES,
-    "problem",
-    "has",
-    "more",
-    "then",
-    "times",
-    "as",
-    "how",
-    "many",
-    "?",
+    *(*NAMES, *THINGS, *GAINS, *LOSSES),
+    *("problem", "has", "more", "now", "before", "times", "as", "how", "many", "?"),
 )
 PROMPT = "problem {question} <think>"
 
