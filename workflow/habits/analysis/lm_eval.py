@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from habits.analysis.transfer import Evaluated
-from habits.sections import Transfer
+from habits.transfer_sections import Transfer
 
 VERSION = 1.0  # of our tasks; raise it when prompts, extraction or grading change
 STRICT, FLEXIBLE = "exact_match,strict-match", "exact_match,flexible-extract"

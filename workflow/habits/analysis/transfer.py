@@ -47,7 +47,7 @@ def evaluated(frame: pd.DataFrame, where: str) -> list[Evaluated]:
     """
     found = []
     for name, part in frame.groupby("evaluation", sort=False):
-        steps = sorted(part["rl_step"].unique())
+        steps = sorted(part["rl_step"].unique().tolist())
         if len(steps) != 2:
             raise ArtifactError(f"{where}: {name} has RL steps {steps}; it needs one before and one after RL")
         before, after = (
@@ -113,6 +113,8 @@ def pairs_table(runs: Iterable[Evaluated]) -> pd.DataFrame:
 
 def _items(part: pd.DataFrame, where: str) -> pd.DataFrame:
     """The items of one checkpoint, ordered; each of ``n_items`` exactly once."""
+    if part["checkpoint"].nunique() != 1:
+        raise ArtifactError(f"{where}: rows of several checkpoints; sample it again")
     doubled = part.loc[part["problem_id"].duplicated(), "problem_id"].tolist()
     wanted = int(part["n_items"].max())
     if doubled or len(part) != wanted:
