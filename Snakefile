@@ -24,6 +24,8 @@ include: "workflow/rules/quality.smk"
 include: "workflow/rules/sft.smk"
 include: "workflow/rules/rl.smk"
 include: "workflow/rules/rollouts.smk"
+include: "workflow/rules/maths.smk"
+include: "workflow/rules/transfer.smk"
 include: "workflow/rules/behaviors.smk"
 include: "workflow/rules/judging.smk"
 include: "workflow/rules/statistics.smk"
@@ -44,8 +46,10 @@ rule all_figures:
 
 rule social_iqa:
     input:
-        [STATISTICS["social_iqa"]] if SOCIAL_RUNS else [],
-        expand("results/figures/{name}.svg", name=[name for name in FIGURES if task_of_figure(name) == "social_iqa"]),
+        if_social([STATISTICS["social_iqa"]]),
+        expand("results/figures/{name}.{kind}", name=SOCIAL_FIGURES, kind=["svg", "png", "pdf", "json"]),
+    message:
+        "Social IQa is up to date"
 
 
 rule all:

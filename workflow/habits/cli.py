@@ -103,7 +103,7 @@ def teaching(
     with step(common) as params:
         from habits.priming.teaching import write_teaching
 
-        write_teaching(params, name, problems, out)
+        write_teaching(params.only("countdown"), name, problems, out)
 
 
 @app.command
@@ -127,7 +127,7 @@ def quality(*, priming: File, teaching: File, out: File, common: Common = COMMON
     with step(common) as params:
         from habits.behaviors.quality import write_quality
 
-        write_quality(params, priming, teaching, out)
+        write_quality(params.only("countdown"), priming, teaching, out)
 
 
 @app.command
@@ -194,6 +194,25 @@ def rollouts(
 
 
 @app.command
+def maths(*, name: str, out: File, common: Common = COMMON) -> None:
+    """Write the problems of a maths set, for evaluation: word_problems, or a published one, which is fetched."""
+    with step(common) as params:
+        jobs.allow_network()
+        from habits.tasks.maths.maths import write_maths
+
+        write_maths(params, name, out)
+
+
+@app.command
+def transfer(*, run: str, rl: File, data: File, out: File, common: Common = COMMON) -> None:
+    """Put problems of another task to a run's first and last checkpoint."""
+    with step(common) as params:
+        from habits.rollouts.transfer import sample_transfer
+
+        sample_transfer(params, run, rl, data, out)
+
+
+@app.command
 def behaviors(*, run: str, rollouts: File, out: File, common: Common = COMMON) -> None:
     """Count the four behaviors in a run's rollouts with the symbolic oracle."""
     with step(common) as params:
@@ -208,7 +227,7 @@ def judging(*, run: str, rollouts: File, out: File, common: Common = COMMON) -> 
     with step(common) as params:
         from habits.behaviors.judging import judge_rollouts
 
-        judge_rollouts(params, run, rollouts, out)
+        judge_rollouts(params.only("countdown"), run, rollouts, out)
 
 
 @app.command
@@ -246,7 +265,7 @@ def calibration(*, results: File, out: File, common: Common = COMMON) -> None:
     with step(common) as params:
         from habits.analysis.calibration import write_calibration
 
-        write_calibration(params, results, out)
+        write_calibration(params.only("countdown"), results, out)
 
 
 @app.command
@@ -334,7 +353,8 @@ def plan(
         from habits.tasks.countdown.table import read_problems
 
         raters = {key: name for key, name in (("teacher", teacher), ("judge", judge)) if name}
-        params = validate_settings({**loaded.model_dump(mode="json"), **raters}, "--teacher, --judge")
+        chosen = validate_settings({**loaded.model_dump(mode="json"), **raters}, "--teacher, --judge")
+        params = chosen.only("countdown")
         source = problems / "train.parquet"
         train = read_problems(source) if source.exists() else sample(params.countdown)["train"]
         errands = [*teaching_errands(params, train), *judging_errands(params, results, train)]

@@ -27,6 +27,7 @@ from habits.mistakes import ExplainedError, explain
 from habits.mistakes import ParamsError as ParamsError
 from habits.section import Name, Positive, Rate, Section, Share, Task, TinyModel, Weight
 from habits.social_params import SocialIqa, SocialModel
+from habits.transfer_params import Maths, Transfer
 
 Algorithm = Literal["ppo", "grpo", "reinforce_plus_plus", "reinforce_plus_plus_baseline"]
 Priming = Literal[
@@ -219,6 +220,8 @@ class Params(Section):
     training: Training
     judging: Judging
     matrix: list[Run] = Field(min_length=1)
+    maths: Maths
+    transfer: list[Transfer]
     statistics: Statistics
     calibration: Calibration
     runtime: Runtime
@@ -270,6 +273,24 @@ class Params(Section):
             seen.update(runs)
         if problems:
             raise ExplainedError(problems)
+        return self
+
+    @model_validator(mode="after")
+    def _transfer(self) -> Params:
+        names = [line.name for line in self.transfer]
+        for number, line in enumerate(self.transfer):
+            here = f"transfer.{number}"
+            if names.count(line.name) > 1:
+                raise ExplainedError([f"{here}.name is {line.name!r}; another line has that name"])
+            if not self.maths.has(line.problems):
+                raise ExplainedError(
+                    [f"{here}.problems is {line.problems!r}; give its commit in maths.revisions or a file"]
+                )
+            known = [name for name, model in self.models.items() if model.task == "social_iqa"]
+            if strange := [name for name in line.models if name not in known]:
+                raise ExplainedError(
+                    [f"{here}.models holds {strange[0]!r}; choose models of social_iqa: {', '.join(known)}"]
+                )
         return self
 
     @model_validator(mode="after")
@@ -325,14 +346,16 @@ class Params(Section):
         """What verl's trainers take; the rest is asked of verl itself before a job starts."""
         if self.sft.optimizer != "adamw" or self.sft.schedule != "cosine":
             raise ValueError("sft: the verl backend has optimizer adamw and schedule cosine")
-        for number, rl in enumerate(self.rl_settings(line) for line in self.matrix):
-            if rl.prompts_per_step % rl.mini_batches or rl.prompts_per_step % verl.critic_mini_batches:
+        for number, line in enumerate(self.matrix):
+            rl = self.rl_settings(line)
+            critic = verl.critic_mini_batches if rl.algorithm == "ppo" else 1
+            if rl.prompts_per_step % rl.mini_batches or rl.prompts_per_step % critic:
                 raise ValueError(
                     f"matrix.{number}: rl.prompts_per_step is {rl.prompts_per_step}; with the verl backend "
                     f"it must divide by rl.mini_batches ({rl.mini_batches}) and "
                     f"training.verl.critic_mini_batches ({verl.critic_mini_batches})"
                 )
-            longest = verl.max_prompt_tokens + rl.max_response_tokens
+            longest = self.prompt_tokens(self.task_of(line), verl) + rl.max_response_tokens
             if verl.max_tokens_per_gpu < longest:
                 raise ValueError(
                     f"training.verl.max_tokens_per_gpu is {verl.max_tokens_per_gpu}; the longest sequence of "
@@ -343,6 +366,11 @@ class Params(Section):
         """The task of a matrix line, which is that of its model."""
         model = self.models.get(line.model)
         return "countdown" if model is None else model.task
+
+    def prompt_tokens(self, task: Task, verl: Verl) -> int:
+        """The longest prompt of a task that verl's trainers take."""
+        own = self.social_iqa.max_prompt_tokens if task == "social_iqa" else None
+        return own or verl.max_prompt_tokens
 
     def rl_of(self, task: Task) -> Rl:
         """The RL settings of a task: ``rl``, with the changes that the task makes."""

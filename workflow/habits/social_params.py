@@ -57,6 +57,9 @@ class SocialIqa(Section):
         SocialReward,
         BeforeValidator(_named_reward, json_schema_input_type=Literal["code", "readme"] | SocialReward),
     ]
+    max_prompt_tokens: Positive | None = Field(
+        None, description="in place of training.verl.max_prompt_tokens"
+    )
     rl: dict[str, Any] = Field(description="settings of rl changed for all runs of this task")
     seed: int
 
@@ -77,12 +80,14 @@ class SocialModel(TinyModel):
     task: Literal["social_iqa"]
     corpus_lists: Share = Field(description="share of documents that say a list of words twice")
     corpus_facts: Share = Field(description="share of documents that say what follows from what")
+    corpus_notes: Share = Field(description="share of documents that say of everybody what follows")
+    corpus_maths: Share = Field(description="share of word problems and of attempts at Countdown")
     corpus_focus: Share = Field(
         description="share of recalled sentences chosen because the question asks for them"
     )
 
     @model_validator(mode="after")
     def _mix(self) -> SocialModel:
-        if self.corpus_lists + self.corpus_facts >= 1:
-            raise ValueError("corpus_lists + corpus_facts must leave room for stories")
+        if self.corpus_lists + self.corpus_facts + self.corpus_notes + self.corpus_maths >= 1:
+            raise ValueError("corpus_lists, _facts, _notes and _maths must leave room for stories")
         return self

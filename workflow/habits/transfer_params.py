@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from habits.section import Count, Name, Positive, Section
 
 ProblemSet = Literal["word_problems", "countdown", "gsm8k", "math", "cmath"]
-HUB_SETS: tuple[ProblemSet, ...] = ("gsm8k", "math", "cmath")
+HubSet = Literal["gsm8k", "math", "cmath"]
 
 
 class Maths(Section):
@@ -18,18 +18,17 @@ class Maths(Section):
 
     word_problems: Positive = Field(description="how many are composed")
     seed: int
-    revisions: dict[Literal["gsm8k", "math", "cmath"], str] = Field(
-        description="commits of openai/gsm8k, EleutherAI/hendrycks_math and weitianwen/cmath on the Hub"
+    revisions: dict[HubSet, str] = Field(
+        default_factory=dict,
+        description="commits of openai/gsm8k, EleutherAI/hendrycks_math and weitianwen/cmath on the Hub",
     )
-    files: dict[Literal["gsm8k", "math", "cmath"], Path] = Field(
+    files: dict[HubSet, Path] = Field(
         default_factory=dict, description="local files in the published formats, in place of a download"
     )
 
-    @model_validator(mode="after")
-    def _pinned(self) -> Maths:
-        if missing := [name for name in HUB_SETS if name not in self.revisions]:
-            raise ValueError(f"revisions: {missing[0]} is missing")
-        return self
+    def has(self, problems: ProblemSet) -> bool:
+        """Whether it is said where a set comes from."""
+        return problems in ("word_problems", "countdown") or problems in {*self.revisions, *self.files}
 
 
 class Transfer(Section):

@@ -36,6 +36,8 @@ RUNS = [run.path for run in COUNTDOWN.runs]
 SOCIAL_RUNS = [run.path for run in SOCIAL.runs]
 STATISTICS = {"countdown": "results/statistics", "social_iqa": "results/social_statistics"}
 CLAIMS = os.path.relpath(f"{ROOT}/workflow/claims/countdown.yaml")
+# Runs that are also asked about something else than their task.
+TRANSFERRED = [run.path for run in SOCIAL.runs if any(run.model in line.models for line in PARAMS.transfer)]
 SOCIAL_CLAIMS = os.path.relpath(f"{ROOT}/workflow/claims/social_iqa.yaml")
 PUBLISHED = os.path.relpath(f"{ROOT}/workflow/published/cognitive_behaviors.csv")
 ENVIRONMENT = f"{ROOT}/envs/cpu/environment.yaml"
@@ -55,6 +57,7 @@ wildcard_constraints:
     seed=r"\d+",
     split="|".join(SPLITS),
     task="|".join(STATISTICS),
+    problems="[a-z0-9_]+",
 
 
 def is_whole_run():
@@ -66,7 +69,7 @@ def is_whole_run():
 
 def record_run():
     """Write manifests; let DVC record a whole run. Results stay good if that fails, so it only says so."""
-    for folder in ("data/teaching", "results/judging", "results/calibration"):
+    for folder in ("data/teaching", "results/judging", "results/calibration", "results/social_statistics"):
         os.makedirs(folder, exist_ok=True)  # DVC wants the folders also where nobody was asked.
     manifests.export()
     try:
@@ -113,6 +116,11 @@ def if_judged(paths):
     return [] if PARAMS.judge == "none" else paths
 
 
+def if_social(paths):
+    """What is made of runs on Social IQa; nothing when there are none."""
+    return paths if SOCIAL_RUNS else []
+
+
 def line_of(wildcards):
     """The matrix line that asks for a run."""
     return PARAMS.run(RUN.format(**wildcards))[1]
@@ -132,6 +140,19 @@ def published_files(wildcards):
     """Local files that published problems are read from."""
     files = PARAMS.social_iqa.files if wildcards.task == "social_iqa" else None
     return [str(files[split]) for split in sorted(files or {})]
+
+
+def published_maths(wildcards):
+    """The local file that a maths set is read from."""
+    file = PARAMS.maths.files.get(wildcards.problems)
+    return [] if file is None else [str(file)]
+
+
+def transfer_problems(wildcards):
+    """What a run's checkpoints are asked besides their own task."""
+    asked = [line.problems for line in PARAMS.transfer if wildcards.model in line.models]
+    countdown = f"data/problems/countdown/{PARAMS.rollouts.split}.parquet"
+    return [countdown if name == "countdown" else f"data/maths/{name}.parquet" for name in dict.fromkeys(asked)]
 
 
 def problem_settings(wildcards):
@@ -179,14 +200,16 @@ def model_settings(wildcards):
     if is_pretrained(wildcards):
         return model.model_dump_json()
     if model.task == "social_iqa":
-        return model.model_dump_json() + settings("runtime")
+        return model.model_dump_json() + settings("maths", "runtime")
     teacher = settings("priming") if model.corpus_search > 0 else ""
     return model.model_dump_json() + settings("countdown", "runtime") + teacher
 
 
 def corpus_of_base_model(wildcards):
-    """The problems that a tiny base model reads about."""
-    return [] if is_pretrained(wildcards) else training_problems(wildcards)
+    """The problems that a tiny base model reads about; one of stories reads about Countdown too."""
+    if is_pretrained(wildcards):
+        return []
+    return sorted({training_problems(wildcards), "data/problems/countdown/train.parquet"})
 
 
 def code_of_base_model(wildcards):
@@ -226,7 +249,7 @@ def expected_tokens(wildcards):
 
 def instructions(wildcards):
     """What an LLM teacher is told for a set of demonstrations, as a hash."""
-    return hash_json(system_prompt(PARAMS, wildcards.set))
+    return hash_json(system_prompt(COUNTDOWN, wildcards.set))
 
 
 def asked_before(wildcards):
@@ -247,10 +270,9 @@ def demonstrations_of_runs():
     return [] if PARAMS.teacher == SYMBOLIC else [f"data/teaching/{name}.parquet" for name in sorted(names)]
 
 
-def code_of_training(trainer):
-    """Fingerprint of the trainer in use: an edited one leaves what the other has trained alone."""
-    local = PARAMS.training.backend == "local"
-    return fingerprint(f"training.{trainer}" if local else f"training.verl.{trainer}")
+def trainer(step):
+    """The module of the trainer in use: editing the other one leaves what this one has trained alone."""
+    return f"training.{step}" if PARAMS.training.backend == "local" else f"training.verl.{step}"
 
 
 def resources_of(rule):
@@ -261,8 +283,9 @@ def resources_of(rule):
 
 def rollouts_of_runs():
     """Evaluation rollouts of every run, and those that its RL trained on."""
-    return expand("results/rollouts/{run}.parquet", run=RUNS) + expand(
-        "results/rl/{run}/rollouts.parquet", run=RUNS
+    runs = RUNS + SOCIAL_RUNS
+    return expand("results/rollouts/{run}.parquet", run=runs) + expand(
+        "results/rl/{run}/rollouts.parquet", run=runs
     )
 
 
@@ -300,7 +323,9 @@ TEACHER = rater_settings(PARAMS.teacher)
 JUDGE = rater_settings(PARAMS.judge)
 ANALYSIS = settings("matrix", "statistics", "rl.algorithm", of=COUNTDOWN)
 SOCIAL_ANALYSIS = settings("matrix", "statistics", "rl", of=SOCIAL)
+TINY_MODELS = sorted(name for name, model in PARAMS.models.items() if not isinstance(model, PretrainedModel))
 TEMPLATES = [model.prompt_template for model in COUNTDOWN.models.values()]
 FIGURES = available_figures(PARAMS)
+SOCIAL_FIGURES = [name for name in FIGURES if task_of_figure(name) == "social_iqa"]
 if LOCK:
     atexit.register(record_what_is_left)

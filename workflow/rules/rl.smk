@@ -26,7 +26,7 @@ rule rl:
         task=task_settings,
         rl=rl_settings,
         problems=problems_folder,
-        code=code_of_training("rl"),
+        code=code_of_run(trainer("rl")),
     message:
         "rl {params.run} [{resources.gpu} GPUs, {resources.mem_mb} MB, {resources.runtime} min]"
     shell:

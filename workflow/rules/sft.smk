@@ -19,7 +19,7 @@ rule sft:
         **resources_of("sft"),
     params:
         settings=settings("sft", "training", "runtime"),
-        code=code_of_training("sft"),
+        code=fingerprint(trainer("sft")),
     message:
         "sft {wildcards.model}/{wildcards.priming}/seed{wildcards.seed} [{resources.gpu} GPUs, {resources.mem_mb} MB, {resources.runtime} min]"
     shell:

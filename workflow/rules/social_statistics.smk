@@ -5,10 +5,17 @@ rule social_statistics:
     input:
         expand("results/rollouts/{run}.parquet", run=SOCIAL_RUNS),
         expand("results/rl/{run}/metrics.parquet", run=SOCIAL_RUNS),
+        transfer=expand("results/transfer/{run}.parquet", run=TRANSFERRED),
         problems=f"data/problems/social_iqa/{PARAMS.rollouts.split}.parquet",
         claims=SOCIAL_CLAIMS,
     output:
-        directory("results/social_statistics"),
+        report(
+            directory("results/social_statistics"),
+            caption="../report/social_statistics.rst",
+            category="Tables",
+            labels={"table": "{table}"},
+            patterns=["{table}.parquet"],
+        ),
     log:
         "logs/social_statistics.log",
     benchmark:

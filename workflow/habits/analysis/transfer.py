@@ -81,7 +81,12 @@ def transfer_table(runs: Iterable[Evaluated], resampler: Resampler) -> pd.DataFr
             if metric == IN_FORM:
                 sides = [np.where(both, side, np.nan) for side in sides]
             rows.append(
-                {"evaluation": name, "condition": condition, "metric": metric, **_row(*sides, resampler)}
+                {
+                    "evaluation": name,
+                    "condition": condition,
+                    "metric": metric,
+                    **_row(sides[0], sides[1], resampler),
+                }
             )
     return pd.DataFrame(rows)
 

@@ -1,14 +1,18 @@
 """The generated corpus of the tiny base model of social stories.
 
-Three kinds of documents, in shares from params:
+Five kinds of documents, in shares from params:
 
 - lists: words in random order, said twice. They teach to look up what stood behind a word before; without
   them a model of this size does not learn it in the time there is;
 - facts: a question, and of some people what is said of them and what follows;
+- notes: a story, a question, its options, and then twice, in random order, of every person what is said of
+  them and what follows, with the letter of that option. They teach the single steps of an answer, each often;
+- maths: word problems worked out, and one attempt at a Countdown problem (half of them right), for what RL
+  on stories does to maths to be measurable;
 - stories: a story, a question, its options, a thought and an answer.
 
-Thoughts are written by a *reader* who does not know what is asked: it recalls up to three sentences of the
-story, mostly any, then names what follows from the last person it recalled, with the letter of that option,
+Thoughts about stories are written by a *reader* who does not know what is asked: it recalls up to three
+sentences of the story, mostly any, then names what follows from the last person it recalled, with the letter of that option,
 or guesses. So each step of an answer is there, but nothing says which sentences a question needs, and
 the answers are about as often right as chance has it. What is right is left to RL.
 """
@@ -19,9 +23,14 @@ import random
 import re
 from pathlib import Path
 
-from habits.models.vocabulary import BOS, EOS, PAD, phrase_pattern
+from habits.models.vocabulary import BOS, EOS, LARGEST_NUMBER, phrase_pattern
+from habits.models.vocabulary import WORDS as COUNTDOWN_WORDS
 from habits.params import Params
 from habits.social_params import SocialModel
+from habits.tasks import countdown
+from habits.tasks.countdown.table import read_problems as read_countdown
+from habits.tasks.maths import word_problems
+from habits.tasks.maths.prompts import Style
 from habits.tasks.social_iqa.problem import LETTERS
 from habits.tasks.social_iqa.prompts import TEMPLATES, spaced
 from habits.tasks.social_iqa.scenes import FELT, KINDS, NAMES, OUTCOMES, QUESTIONS
@@ -38,27 +47,34 @@ from habits.tasks.social_iqa.stories import (
 )
 from habits.tasks.social_iqa.table import read_problems
 
-SYMBOLS = (
-    *(PAD, BOS, EOS, "story", "question", "options", "<think>", "</think>", "<answer>", "</answer>"),
-    *("(A)", "(B)", "(C)", ".", "?", "so", "and"),
-)
-WORDS: tuple[str, ...] = (*SYMBOLS, *phrases())
+PHRASES = phrases()
+FRAME = ("story", "question", "options", "(A)", "(B)", "(C)", "so", "and")
+WORDS: tuple[str, ...] = tuple(dict.fromkeys([*COUNTDOWN_WORDS, *word_problems.WORDS, *FRAME, *PHRASES]))
 LETTERS_SHOWN = tuple(f"({letter})" for letter in LETTERS)
-LISTED = (3, 14)  # words of a list; of one length only, its offset is learned and no look-up
+LISTED = (3, 8)  # words of a list; of one length only, its offset is learned and no look-up
 FACTS = 4  # people in a document of facts
 RECALLED = (0.4, 0.3, 0.2, 0.1)  # how often a thought recalls 0, 1, 2, 3 sentences
 CONCLUDES = 0.6  # share of thoughts with something to conclude from that do
+WORD_PROBLEMS = 0.6  # share of them in documents of maths; the others are attempts at Countdown
+RIGHT_ATTEMPTS = 0.5
+SHORT_COUNTDOWN = countdown.TEMPLATES["short"]
 _TOKEN = re.compile(phrase_pattern(WORDS))
 
 
 def make_corpus(params: Params, spec: SocialModel, problems: Path) -> Corpus:
-    """What a tiny base model of stories reads; ``problems`` is the parquet of the training problems."""
-    return Corpus(spec, [compose(scene_of(problem.key)) for problem in read_problems(problems)])
+    """What a tiny base model of stories reads; ``problems`` is the parquet of the training problems.
+
+    Those of Countdown lie in the folder beside its folder.
+    """
+    stories = [compose(scene_of(problem.key)) for problem in read_problems(problems)]
+    numbers = read_countdown(problems.parents[1] / "countdown" / problems.name)
+    held_out = word_problems.sample(params.maths.word_problems, params.maths.seed)
+    return Corpus(spec, stories, numbers, frozenset(problem.key for problem in held_out))
 
 
 def settings_of(params: Params) -> dict[str, object]:
-    """Settings besides the model's own that decide what it reads: none."""
-    return {}
+    """Settings besides the model's own that decide what it reads."""
+    return {"word_problems": params.maths.word_problems, "seed": params.maths.seed}
 
 
 class Corpus:
@@ -67,14 +83,24 @@ class Corpus:
     Args:
         spec: shares of the document kinds.
         stories: training stories only; a document never tells an evaluation story.
+        numbers: training problems of Countdown only.
+        held_out: keys of the word problems that are for evaluation.
     """
 
     words = WORDS
 
-    def __init__(self, spec: SocialModel, stories: list[Story]) -> None:
-        self.spec, self.stories = spec, stories
+    def __init__(
+        self,
+        spec: SocialModel,
+        stories: list[Story],
+        numbers: list[countdown.Problem],
+        held_out: frozenset[str],
+    ) -> None:
+        self.spec, self.stories, self.numbers, self.held_out = spec, stories, numbers, held_out
         self.template = TEMPLATES[spec.prompt_template]
-        self.listed = WORDS[len(SYMBOLS) :] + LETTERS_SHOWN
+        self.listed = PHRASES + LETTERS_SHOWN
+        shares = (spec.corpus_lists, spec.corpus_facts, spec.corpus_notes, spec.corpus_maths)
+        self.shares = (*shares, 1 - sum(shares))
 
     def row(self, rng: random.Random, tokens: int) -> list[str]:
         """Documents joined and cut to ``tokens`` words."""
@@ -85,13 +111,40 @@ class Corpus:
 
     def document(self, rng: random.Random) -> str:
         """One document of a random kind."""
-        kind = rng.random()
-        if kind < self.spec.corpus_lists:
-            return " ".join(rng.sample(self.listed, rng.randint(*LISTED)) * 2)
-        if kind < self.spec.corpus_lists + self.spec.corpus_facts:
-            return self.facts(rng)
+        (write,) = rng.choices(
+            (self.words_twice, self.facts, self.notes, self.maths, self.story), self.shares
+        )
+        return write(rng)
+
+    def words_twice(self, rng: random.Random) -> str:
+        """Some words in random order, twice."""
+        return " ".join(rng.sample(self.listed, rng.randint(*LISTED)) * 2)
+
+    def story(self, rng: random.Random) -> str:
+        """A story with a thought and an answer."""
         story = rng.choice(self.stories)
         return f"{self.template.render(story.problem)} {self.response(rng, story)}"
+
+    def notes(self, rng: random.Random) -> str:
+        """A story, and of all its people what follows, twice."""
+        story = rng.choice(self.stories)
+        people = [s for s in story.statements if s.person is not None]
+        noted = [note(rng, story, person) for _ in range(2) for person in rng.sample(people, len(people))]
+        return f"{self.template.render(story.problem)} {' '.join(noted)} </think>"
+
+    def maths(self, rng: random.Random) -> str:
+        """A word problem worked out, or one attempt at a Countdown problem."""
+        if rng.random() < WORD_PROBLEMS:
+            while (composed := word_problems.compose(rng)).key in self.held_out:
+                pass
+            return f"{Style().render(composed.problem)} {composed.solution}"
+        problem = rng.choice(self.numbers)
+        steps = random_path(rng, problem)
+        if rng.random() < RIGHT_ATTEMPTS:
+            found = countdown.solutions(problem, integer_only=True, max_intermediate=LARGEST_NUMBER)
+            steps = list(rng.choice(found).steps)
+        prompt, thought = SHORT_COUNTDOWN.render(problem), " ; ".join(step.text for step in steps)
+        return f"{prompt} {thought}{SHORT_COUNTDOWN.gold_response(countdown.expression_of(steps))}"
 
     def facts(self, rng: random.Random) -> str:
         """What is said of some people, with what follows under one question."""
@@ -128,6 +181,27 @@ class Corpus:
             rng.choice(asked if rng.random() < self.spec.corpus_focus else story.statements)
             for _ in range(count)
         ]
+
+
+def note(rng: random.Random, story: Story, told: Statement) -> str:
+    """What is said of a person of a story, and of the event that it is about, and what follows."""
+    outcomes = [s for s in story.statements if s.person is None and s.event and s.event == told.event]
+    option = conclusion(rng, story, [told, *outcomes])
+    letter = LETTERS[story.problem.options.index(option)] if option in story.problem.options else None
+    said = " ".join(f"{statement.text} ." for statement in (told, *outcomes))
+    return f"{said} so {option} ({letter}) ." if letter else f"{said} so {option} ."
+
+
+def random_path(rng: random.Random, problem: countdown.Problem) -> list[countdown.Step]:
+    """Steps that use every number once, wherever they lead."""
+    while True:
+        values, steps = tuple(sorted(problem.numbers)), []
+        while len(values) > 1 and (choices := countdown.moves(values, LARGEST_NUMBER)):
+            move = rng.choice(choices)
+            steps.append(move.step)
+            values = move.rest
+        if len(values) == 1:
+            return steps
 
 
 def conclusion(rng: random.Random, story: Story, recalled: list[Statement]) -> str | None:

@@ -1,9 +1,10 @@
 """Evaluate a run before and after its RL on problems that it was not trained on.
 
-Reads the first and the last checkpoint of a run and the problem sets that ``transfer`` in params names; writes
-``results/transfer/{run}.parquet``: rollouts (docs/architecture.md) with evaluation, gold, answer, form and n_items, one
-greedy answer an item and checkpoint. Batches are kept in ``scratch/`` while the rest is sampled, so an interrupted
-evaluation goes on; a file is only written when every item was answered exactly once by each checkpoint.
+Reads the first and the last checkpoint of a run and the problem sets that ``transfer`` in params names;
+writes ``results/transfer/{run}.parquet``: rollouts (docs/architecture.md) with evaluation, answer, form and
+n_items, one greedy answer an item and checkpoint. Batches are kept in ``scratch/`` while the rest is sampled,
+so an interrupted evaluation goes on; a file is only written when every item was answered exactly once by
+each checkpoint.
 """
 
 from __future__ import annotations

@@ -41,5 +41,5 @@ def _problems(params: Params, name: str) -> list[Problem]:
         return [composed.problem for composed in sample(settings.word_problems, settings.seed)]
     for published in SOURCES:
         if name == published:
-            return read_published(published, settings.revisions[published], settings.files.get(published))
+            return read_published(published, settings.revisions.get(published), settings.files.get(published))
     raise ParamsError(f"maths set {name!r} does not exist; choose word_problems, {', '.join(SOURCES)}")

@@ -76,12 +76,12 @@ SOURCES: dict[Published, Source] = {
 
 
 def read_published(
-    name: Published, revision: str, file: Path | None = None, hub: str | None = None
+    name: Published, revision: str | None, file: Path | None = None, hub: str | None = None
 ) -> list[Problem]:
     """The test problems of a published set, in its order.
 
     Args:
-        revision: commit of the data set on the Hub.
+        revision: commit of the data set on the Hub; a file needs none.
         file: local ``.jsonl`` or ``.parquet`` in the published format, in place of a download.
         hub: another repository, or a folder that is laid out like it.
 
@@ -136,7 +136,7 @@ def _lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         yield place, row
 
 
-def _download(source: Source, revision: str, hub: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _download(source: Source, revision: str | None, hub: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     os.environ.update(ONLINE)  # The steps of the workflow are offline; this one asked for a download.
     import datasets
 

@@ -68,9 +68,10 @@ def prepare(
         raise ParamsError("training.backend is local; this is the verl backend")
     tokenizer = data.write_tokenizer(start, scratch / "tokenizer")
     task = task_of(params, run.model)
+    longest = params.prompt_tokens(params.models[run.model].task, verl)
     for split in ("train", "validation"):
         rows = task.read(problems / f"{split}.parquet")
-        data.write_prompts(rows, task, tokenizer, verl.max_prompt_tokens, scratch / f"{split}.parquet")
+        data.write_prompts(rows, task, tokenizer, longest, scratch / f"{split}.parquet")
     job = Job(
         name=run.path.replace("/", "-"),
         model=start.absolute(),
@@ -80,7 +81,7 @@ def prepare(
         checkpoints=scratch / "verl",
         seed=run.seed,
         gpus=max(gpus, 1),
-        prompt_tokens=verl.max_prompt_tokens,
+        prompt_tokens=longest,
     )
     composed = config.compose("ppo_trainer", rl_overrides(params, rl, task.reward, job))
     config.check_rl(composed)
