@@ -195,7 +195,7 @@ def rollouts(
 
 @app.command
 def maths(*, name: str, out: File, common: Common = COMMON) -> None:
-    """Write the problems of a maths set, for evaluation: word_problems, or a published one, which is fetched."""
+    """Write the problems of a maths set for evaluation: word_problems, or a published one, fetched."""
     with step(common) as params:
         jobs.allow_network()
         from habits.tasks.maths.maths import write_maths
@@ -241,13 +241,13 @@ def statistics(*, results: File, out: File, common: Common = COMMON) -> None:
 
 @app.command
 def social_statistics(
-    *, results: File, problems: File, claims: File, out: File, common: Common = COMMON
+    *, results: File, problems: File, claims: File, findings: File, out: File, common: Common = COMMON
 ) -> None:
-    """Accuracy and length on social stories with intervals over seeds and problems, and the claim."""
+    """Accuracy on Social IQa, transfer to other problems, and what is claimed about both."""
     with step(common) as params:
         from habits.analysis.social_statistics import write_social_statistics
 
-        write_social_statistics(params.only("social_iqa"), results, problems, claims, out)
+        write_social_statistics(params.only("social_iqa"), results, problems, claims, findings, out)
 
 
 @app.command

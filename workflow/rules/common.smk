@@ -39,6 +39,7 @@ CLAIMS = os.path.relpath(f"{ROOT}/workflow/claims/countdown.yaml")
 # Runs that are also asked about something else than their task.
 TRANSFERRED = [run.path for run in SOCIAL.runs if any(run.model in line.models for line in PARAMS.transfer)]
 SOCIAL_CLAIMS = os.path.relpath(f"{ROOT}/workflow/claims/social_iqa.yaml")
+SOCIAL_FINDINGS = os.path.relpath(f"{ROOT}/workflow/claims/social_findings.yaml")
 PUBLISHED = os.path.relpath(f"{ROOT}/workflow/published/cognitive_behaviors.csv")
 ENVIRONMENT = f"{ROOT}/envs/cpu/environment.yaml"
 
@@ -322,7 +323,7 @@ def figure_labels(wildcards, output):
 TEACHER = rater_settings(PARAMS.teacher)
 JUDGE = rater_settings(PARAMS.judge)
 ANALYSIS = settings("matrix", "statistics", "rl.algorithm", of=COUNTDOWN)
-SOCIAL_ANALYSIS = settings("matrix", "statistics", "rl", of=SOCIAL)
+SOCIAL_ANALYSIS = settings("matrix", "statistics", "rl", "transfer", of=SOCIAL)
 TINY_MODELS = sorted(name for name, model in PARAMS.models.items() if not isinstance(model, PretrainedModel))
 TEMPLATES = [model.prompt_template for model in COUNTDOWN.models.values()]
 FIGURES = available_figures(PARAMS)

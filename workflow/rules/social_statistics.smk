@@ -1,4 +1,4 @@
-"""social_statistics: accuracy and length on social stories with intervals, and the claim about them."""
+"""social_statistics: accuracy on Social IQa, transfer to other problems, and the claims about both."""
 
 
 rule social_statistics:
@@ -8,6 +8,7 @@ rule social_statistics:
         transfer=expand("results/transfer/{run}.parquet", run=TRANSFERRED),
         problems=f"data/problems/social_iqa/{PARAMS.rollouts.split}.parquet",
         claims=SOCIAL_CLAIMS,
+        findings=SOCIAL_FINDINGS,
     output:
         report(
             directory("results/social_statistics"),
@@ -29,4 +30,4 @@ rule social_statistics:
         "social_statistics"
     shell:
         "habits social_statistics --results results --problems {input.problems} --claims {input.claims}"
-        " --out {output} --log {log}"
+        " --findings {input.findings} --out {output} --log {log}"

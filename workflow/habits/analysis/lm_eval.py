@@ -7,6 +7,7 @@ records of time and machine is left out; it stands in our provenance.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,19 @@ from habits.transfer_params import Transfer
 
 VERSION = 1.0  # of our tasks; raise it when prompts, extraction or grading change
 STRICT, FLEXIBLE = "exact_match,strict-match", "exact_match,flexible-extract"
+
+
+def lm_eval_documents(runs: list[Evaluated], settings: Sequence[Transfer]) -> dict[str, dict[str, Any]]:
+    """The document of every run and checkpoint, by file name."""
+    by_run: dict[tuple[str, int], list[Evaluated]] = {}
+    for run in runs:
+        by_run.setdefault((run.condition, run.seed), []).append(run)
+    named = {line.name: line for line in settings}
+    return {
+        f"{condition.replace('/', '-')}-seed{seed}-{side}.json": results_document(found, side, named)
+        for (condition, seed), found in by_run.items()
+        for side in ("before", "after")
+    }
 
 
 def results_document(runs: list[Evaluated], side: str, settings: dict[str, Transfer]) -> dict[str, Any]:

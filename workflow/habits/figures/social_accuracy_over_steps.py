@@ -58,6 +58,7 @@ def _overall(ax: Axes, tables: Tables, model: str) -> None:
 def _by_group(ax: Axes, tables: Tables, model: str) -> None:
     table = tables.read("groups")
     mine = table[(table[IDENTITY] == [model, "none", tables.algorithm]).all(axis=1)]
+    mine = mine[mine["metric"] == "accuracy"]
     grouping = next(name for name in GROUPINGS if (mine.grouping == name).any())
     drawn = [
         (look, _series(rows))

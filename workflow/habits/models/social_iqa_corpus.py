@@ -12,9 +12,9 @@ Five kinds of documents, in shares from params:
 - stories: a story, a question, its options, a thought and an answer.
 
 Thoughts about stories are written by a *reader* who does not know what is asked: it recalls up to three
-sentences of the story, mostly any, then names what follows from the last person it recalled, with the letter of that option,
-or guesses. So each step of an answer is there, but nothing says which sentences a question needs, and
-the answers are about as often right as chance has it. What is right is left to RL.
+sentences of the story, mostly any, then names what follows from the last person it recalled, with the letter
+of that option, or guesses. So each step of an answer is there, but nothing says which sentences a question
+needs, and the answers are about as often right as chance has it. What is right is left to RL.
 """
 
 from __future__ import annotations

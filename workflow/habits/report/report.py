@@ -2,8 +2,9 @@
 
 Reads results/{claims,figures,analyses,rollouts,behaviors,rl,base_model,quality} and, with a judge,
 results/{judging,calibration}; data/{priming,problems,replies} and the provenance sidecars. Writes index.html,
-figures.html, responses.html, rollouts.html, judges.html (with a judge), data.html, runs.html, settings.html
-and figures/ into the reports folder. The same inputs give the same bytes.
+figures.html, responses.html, rollouts.html, judges.html (with a judge), data.html, social.html (with runs on
+Social IQa), runs.html, settings.html and figures/ into the reports folder. The same inputs give the same
+bytes.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from habits.report.rollouts import sample_for_page
 from habits.report.runs import run_lines
 from habits.report.settings import as_yaml, package_versions, provenance
 from habits.report.site import PAGES, Page, environment, pages_of, render
+from habits.report.social import social
 
 
 def write_report(params: Params, results: Path, data: Path, out: Path) -> None:
@@ -44,7 +46,7 @@ def write_report(params: Params, results: Path, data: Path, out: Path) -> None:
     Raises:
         ArtifactError: an input is missing, empty, or not what its name says.
     """
-    # The pages are about Countdown; runs on Social IQa have no behaviors and no page yet.
+    # The other pages are about Countdown; what is said about Social IQa stands on a page of its own.
     inputs = Inputs(params.only("countdown"), results, data)
     inputs.check()
     figures = read_figures(inputs.figures)
@@ -89,6 +91,8 @@ def _page(templates: Environment, page: Page, inputs: Inputs, figures: list[Figu
             }
         case "data.html":
             content = {"sets": priming_sets(inputs), "splits": splits(inputs)}
+        case "social.html":
+            content = social(params, inputs.results)
         case "runs.html":
             content = {"lines": run_lines(inputs), "confidence": inputs.params.statistics.confidence}
         case _:

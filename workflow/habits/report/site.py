@@ -51,14 +51,17 @@ PAGES = (
     Page("rollouts.html", "Rollouts", "Rollouts"),
     Page("judges.html", "Judges", "How far the judge can be believed"),
     Page("data.html", "Data", "Priming sets and problems"),
+    Page("social.html", "Social IQa", "Reinforcement learning on social situations"),
     Page("runs.html", "Runs", "Runs"),
     Page("settings.html", "Settings", "Settings and provenance"),
 )
 
 
 def pages_of(params: Params) -> tuple[Page, ...]:
-    """The pages of a run's site: without a judge there is nothing to say about one."""
-    return tuple(page for page in PAGES if page.file != "judges.html" or params.judge != "none")
+    """The pages of a run's site; those about a judge and Social IQa only where there is such a thing."""
+    left_out = {"judges.html"} if params.judge == "none" else set()
+    left_out |= set() if params.only("social_iqa").matrix else {"social.html"}
+    return tuple(page for page in PAGES if page.file not in left_out)
 
 
 def environment(pages: tuple[Page, ...] = PAGES) -> Environment:
