@@ -68,9 +68,16 @@ def is_whole_run():
     return not any((*parts, config_settings.overwrite_config, config_settings.configfiles))
 
 
+# What not every matrix makes; DVC wants the folders all the same.
+OPTIONAL = [
+    *("data/teaching", "data/maths", "results/judging", "results/calibration"),
+    *("results/transfer", "results/social_statistics"),
+]
+
+
 def record_run():
     """Write manifests; let DVC record a whole run. Results stay good if that fails, so it only says so."""
-    for folder in ("data/teaching", "results/judging", "results/calibration", "results/social_statistics"):
+    for folder in OPTIONAL:
         os.makedirs(folder, exist_ok=True)  # DVC wants the folders also where nobody was asked.
     manifests.export()
     try:

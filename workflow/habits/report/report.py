@@ -31,7 +31,7 @@ from habits.report.rollouts import sample_for_page
 from habits.report.runs import run_lines
 from habits.report.settings import as_yaml, package_versions, provenance
 from habits.report.site import PAGES, Page, environment, pages_of, render
-from habits.report.social import social
+from habits.report.social import social, social_figures, social_files
 
 
 def write_report(params: Params, results: Path, data: Path, out: Path) -> None:
@@ -49,8 +49,9 @@ def write_report(params: Params, results: Path, data: Path, out: Path) -> None:
     # The other pages are about Countdown; what is said about Social IQa stands on a page of its own.
     inputs = Inputs(params.only("countdown"), results, data)
     inputs.check()
+    parents = [*inputs.files, *social_files(params, results)]
     figures = read_figures(inputs.figures)
-    _copy_figures(figures, out / "figures")
+    _copy_figures([*figures, *social_figures(params, results)], out / "figures")
     pages = pages_of(params)
     for page in set(PAGES) - set(pages):
         (out / page.file).unlink(missing_ok=True)
@@ -59,7 +60,7 @@ def write_report(params: Params, results: Path, data: Path, out: Path) -> None:
     for done, page in enumerate(reversed(pages), start=1):
         write_text(_page(templates, page, inputs, figures, params), out / page.file)
         progress.update(done)
-    stamp(out, settings=params.model_dump(mode="json"), parents=inputs.files)
+    stamp(out, settings=params.model_dump(mode="json"), parents=parents)
 
 
 def _page(templates: Environment, page: Page, inputs: Inputs, figures: list[Figure], params: Params) -> str:

@@ -16,7 +16,7 @@ from habits.analysis.social_findings import FindingResult, load_findings_report
 from habits.artifacts import ArtifactError, read_parquet
 from habits.figures import available_figures, task_of_figure
 from habits.params import Params
-from habits.report.figures import read_figures
+from habits.report.figures import Figure, read_figures
 
 FOLDER = "social_statistics"
 METRIC_NAMES = {
@@ -94,16 +94,34 @@ def social(params: Params, results: Path) -> dict[str, Any]:
     """
     folder = results / FOLDER
     found = load_findings_report(folder / "findings.json")
-    names = [name for name in available_figures(params) if task_of_figure(name) == "social_iqa"]
     return {
         "lines": [*_claims(folder), *map(_finding, found.results)],
         "transfer": _transfer(folder),
         "pairs": _records(folder / "pairs.parquet"),
         "published": PUBLISHED,
-        "figures": read_figures([results / "figures" / f"{name}.svg" for name in names]),
+        "figures": social_figures(params, results),
         "confidence": found.confidence,
         "stories": params.social_iqa.source == "stories",
     }
+
+
+def social_figures(params: Params, results: Path) -> list[Figure]:
+    """The figures about Social IQa."""
+    names = [name for name in available_figures(params) if task_of_figure(name) == "social_iqa"]
+    return read_figures([results / "figures" / f"{name}.svg" for name in names])
+
+
+def social_files(params: Params, results: Path) -> list[Path]:
+    """What the page is written from; nothing without runs on Social IQa.
+
+    Raises:
+        ArtifactError: it is not there.
+    """
+    if not params.only("social_iqa").matrix:
+        return []
+    if not (results / FOLDER).exists():
+        raise ArtifactError(f"{results / FOLDER} does not exist; make it with `snakemake social_iqa`")
+    return [results / FOLDER, *(figure.files[0] for figure in social_figures(params, results))]
 
 
 def _claims(folder: Path) -> list[Line]:
@@ -148,7 +166,5 @@ def _transfer(folder: Path) -> list[TransferLine]:
 
 def _records(path: Path) -> list[dict[str, Any]]:
     """Rows of a table that is there when anything was evaluated besides the task."""
-    if not path.parent.exists():
-        raise ArtifactError(f"{path.parent} does not exist; make it with `snakemake social_iqa`")
     table = read_parquet(path) if path.exists() else pd.DataFrame()
     return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]

@@ -101,24 +101,22 @@ def evaluations_of(params: Params, run: RunId) -> list[Transfer]:
 
 
 def check_complete(table: pd.DataFrame, items: dict[str, list[str]]) -> None:
-    """Every item of every evaluation exactly once for each of two checkpoints, and nothing else.
+    """Every item of every evaluation exactly once at each of two checkpoints, and nothing else.
 
     Raises:
         ArtifactError: what is missing, doubled or not asked for.
     """
-    for (name, checkpoint), part in table.groupby(["evaluation", "checkpoint"]):
+    for (name, step), part in table.groupby(["evaluation", "rl_step"]):
         found = part["problem_id"].value_counts()
         missing = sorted(set(items[str(name)]) - set(found.index))
         doubled = sorted(found.index[found > 1])
         strange = sorted(set(found.index) - set(items[str(name)]))
         for problem, keys in (("missing", missing), ("answered twice", doubled), ("not asked for", strange)):
             if keys:
-                raise ArtifactError(
-                    f"{name}, checkpoint {checkpoint}: {len(keys)} items {problem}: {keys[:3]}"
-                )
-    pairs = table.groupby("evaluation")["checkpoint"].nunique().reindex(list(items))
+                raise ArtifactError(f"{name}, RL step {step}: {len(keys)} items {problem}: {keys[:3]}")
+    pairs = table.groupby("evaluation")["rl_step"].nunique().reindex(list(items))
     if not pairs.eq(2).all():
-        raise ArtifactError(f"checkpoints by evaluation: {pairs.to_dict()}; each needs two different ones")
+        raise ArtifactError(f"checkpoints by evaluation: {pairs.to_dict()}; each needs two")
 
 
 def _sheet(params: Params, run: RunId, settings: Transfer, data: Path, verifier: Verifier) -> _Sheet:
@@ -149,7 +147,8 @@ def _answered(
     """The answers batch by batch; those of an interrupted attempt are read, not sampled again."""
     size = params.rollouts.batch_size
     asked = [sheet.settings.model_dump(mode="json"), params.runtime.model_dump(), size]
-    state = scratch / hash_json([asked, checkpoint.name, hash_path(sheet.source)])
+    step = step_of(checkpoint.folder)  # weights that RL left alone have one hash before and after
+    state = scratch / hash_json([asked, step, checkpoint.name, hash_path(sheet.source)])
     for first in range(0, len(sheet.problems), size):
         kept = state / f"{first:06d}.parquet"
         if not kept.exists():
