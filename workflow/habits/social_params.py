@@ -78,8 +78,6 @@ class SocialModel(TinyModel):
     """A tiny base model of social stories; what it reads: `habits.models.social_iqa_corpus`."""
 
     task: Literal["social_iqa"]
-    corpus_lists: Share = Field(description="share of documents that say a list of words twice")
-    corpus_facts: Share = Field(description="share of documents that say what follows from what")
     corpus_notes: Share = Field(description="share of documents that say of everybody what follows")
     corpus_maths: Share = Field(description="share of word problems and of attempts at Countdown")
     corpus_focus: Share = Field(
@@ -88,6 +86,6 @@ class SocialModel(TinyModel):
 
     @model_validator(mode="after")
     def _mix(self) -> SocialModel:
-        if self.corpus_lists + self.corpus_facts + self.corpus_notes + self.corpus_maths >= 1:
-            raise ValueError("corpus_lists, _facts, _notes and _maths must leave room for stories")
+        if self.corpus_notes + self.corpus_maths >= 1:
+            raise ValueError("corpus_notes + corpus_maths must leave room for stories")
         return self

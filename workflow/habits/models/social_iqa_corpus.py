@@ -1,12 +1,9 @@
 """The generated corpus of the tiny base model of social stories.
 
-Five kinds of documents, in shares from params:
+Three kinds of documents, in shares from params:
 
-- lists: words in random order, said twice. They teach to look up what stood behind a word before; without
-  them a model of this size does not learn it in the time there is;
-- facts: a question, and of some people what is said of them and what follows;
-- notes: a story, a question, its options, and then twice, in random order, of every person what is said of
-  them and what follows, with the letter of that option. They teach the single steps of an answer, each often;
+- notes: a story, a question, its options, and then, in random order, of every person what is said of them and
+  what follows, with the letter of that option. They teach the single steps of an answer, each often;
 - maths: word problems worked out, and one attempt at a Countdown problem (half of them right), for what RL
   on stories does to maths to be measurable;
 - stories: a story, a question, its options, a thought and an answer.
@@ -20,10 +17,9 @@ needs, and the answers are about as often right as chance has it. What is right 
 from __future__ import annotations
 
 import random
-import re
 from pathlib import Path
 
-from habits.models.vocabulary import BOS, EOS, LARGEST_NUMBER, phrase_pattern
+from habits.models.vocabulary import BOS, EOS, LARGEST_NUMBER
 from habits.models.vocabulary import WORDS as COUNTDOWN_WORDS
 from habits.params import Params
 from habits.social_params import SocialModel
@@ -32,33 +28,41 @@ from habits.tasks.countdown.table import read_problems as read_countdown
 from habits.tasks.maths import word_problems
 from habits.tasks.maths.prompts import Style
 from habits.tasks.social_iqa.problem import LETTERS
-from habits.tasks.social_iqa.prompts import TEMPLATES, spaced
-from habits.tasks.social_iqa.scenes import FELT, KINDS, NAMES, OUTCOMES, QUESTIONS
+from habits.tasks.social_iqa.prompts import TEMPLATES, as_word, lettered
+from habits.tasks.social_iqa.scenes import FELT
 from habits.tasks.social_iqa.stories import (
     Statement,
     Story,
     compose,
     feeling_words,
-    option_of,
-    phrases,
-    random_scene,
+    options,
     scene_of,
-    told_of,
+    sentences,
 )
 from habits.tasks.social_iqa.table import read_problems
 
-PHRASES = phrases()
-FRAME = ("story", "question", "options", "(A)", "(B)", "(C)", "so", "and")
-WORDS: tuple[str, ...] = tuple(dict.fromkeys([*COUNTDOWN_WORDS, *word_problems.WORDS, *FRAME, *PHRASES]))
+FRAME = ("story", "question", "options", "so", "?")
+SENTENCES = tuple(as_word(sentence) for sentence in sentences())
+NAMED = tuple(lettered(letter, option) for letter in LETTERS for option in options())
 LETTERS_SHOWN = tuple(f"({letter})" for letter in LETTERS)
-LISTED = (3, 8)  # words of a list; of one length only, its offset is learned and no look-up
-FACTS = 4  # people in a document of facts
+WORDS: tuple[str, ...] = tuple(
+    dict.fromkeys(
+        [
+            *COUNTDOWN_WORDS,
+            *word_problems.WORDS,
+            *FRAME,
+            *LETTERS_SHOWN,
+            *SENTENCES,
+            *map(as_word, options()),
+            *NAMED,
+        ]
+    )
+)
 RECALLED = (0.4, 0.3, 0.2, 0.1)  # how often a thought recalls 0, 1, 2, 3 sentences
 CONCLUDES = 0.6  # share of thoughts with something to conclude from that do
 WORD_PROBLEMS = 0.6  # share of them in documents of maths; the others are attempts at Countdown
 RIGHT_ATTEMPTS = 0.5
 SHORT_COUNTDOWN = countdown.TEMPLATES["short"]
-_TOKEN = re.compile(phrase_pattern(WORDS))
 
 
 def make_corpus(params: Params, spec: SocialModel, problems: Path) -> Corpus:
@@ -98,27 +102,23 @@ class Corpus:
     ) -> None:
         self.spec, self.stories, self.numbers, self.held_out = spec, stories, numbers, held_out
         self.template = TEMPLATES[spec.prompt_template]
-        self.listed = PHRASES + LETTERS_SHOWN
-        shares = (spec.corpus_lists, spec.corpus_facts, spec.corpus_notes, spec.corpus_maths)
-        self.shares = (*shares, 1 - sum(shares))
+        self.shares = (
+            spec.corpus_notes,
+            spec.corpus_maths,
+            1 - spec.corpus_notes - spec.corpus_maths,
+        )
 
     def row(self, rng: random.Random, tokens: int) -> list[str]:
         """Documents joined and cut to ``tokens`` words."""
         words: list[str] = []
         while len(words) < tokens:
-            words += [BOS, *_TOKEN.findall(self.document(rng)), EOS]
+            words += [BOS, *self.document(rng).split(), EOS]
         return words[:tokens]
 
     def document(self, rng: random.Random) -> str:
         """One document of a random kind."""
-        (write,) = rng.choices(
-            (self.words_twice, self.facts, self.notes, self.maths, self.story), self.shares
-        )
+        (write,) = rng.choices((self.notes, self.maths, self.story), self.shares)
         return write(rng)
-
-    def words_twice(self, rng: random.Random) -> str:
-        """Some words in random order, twice."""
-        return " ".join(rng.sample(self.listed, rng.randint(*LISTED)) * 2)
 
     def story(self, rng: random.Random) -> str:
         """A story with a thought and an answer."""
@@ -126,10 +126,10 @@ class Corpus:
         return f"{self.template.render(story.problem)} {self.response(rng, story)}"
 
     def notes(self, rng: random.Random) -> str:
-        """A story, and of all its people what follows, twice."""
+        """A story, and of all its people what follows."""
         story = rng.choice(self.stories)
         people = [s for s in story.statements if s.person is not None]
-        noted = [note(rng, story, person) for _ in range(2) for person in rng.sample(people, len(people))]
+        noted = [note(rng, story, person) for person in rng.sample(people, len(people))]
         return f"{self.template.render(story.problem)} {' '.join(noted)} </think>"
 
     def maths(self, rng: random.Random) -> str:
@@ -146,31 +146,17 @@ class Corpus:
         prompt, thought = SHORT_COUNTDOWN.render(problem), " ; ".join(step.text for step in steps)
         return f"{prompt} {thought}{SHORT_COUNTDOWN.gold_response(countdown.expression_of(steps))}"
 
-    def facts(self, rng: random.Random) -> str:
-        """What is said of some people, with what follows under one question."""
-        kind = rng.choice(KINDS)
-        names = rng.sample(NAMES, FACTS)
-        parts = [f"question {spaced(rng.choice(QUESTIONS[kind]).format(name=names[0]))}"]
-        for name in names:
-            fact = random_scene(rng, kind, "hard").facts[0]
-            parts.append(f"{name} {told_of(rng, kind, fact)} .")
-            if kind == "feel":
-                event, _, outcome = fact.split("+")
-                parts.append(f"{rng.choice(OUTCOMES[outcome]).format(event=event)} .")
-            parts.append(f"so {option_of(rng, kind, fact)} .")
-        return " ".join(parts)
-
     def response(self, rng: random.Random, story: Story) -> str:
         """The reader's thought about a story, and its answer."""
         recalled = self.recall(rng, story)
-        words = [f"{statement.text} ." for statement in recalled]
+        words = [f"{as_word(statement.text)} ." for statement in recalled]
         letter = rng.choice(LETTERS)
         option = conclusion(rng, story, recalled) if rng.random() < CONCLUDES else None
         if option in story.problem.options:
             letter = LETTERS[story.problem.options.index(option)]
-            words.append(f"so {option} ({letter}) .")
+            words.append(f"so {lettered(letter, option)} .")
         elif option:
-            words.append(f"so {option} .")
+            words.append(f"so {as_word(option)} .")
         return " ".join([*words, f"</think> <answer> ({letter}) </answer>"])
 
     def recall(self, rng: random.Random, story: Story) -> list[Statement]:
@@ -187,9 +173,11 @@ def note(rng: random.Random, story: Story, told: Statement) -> str:
     """What is said of a person of a story, and of the event that it is about, and what follows."""
     outcomes = [s for s in story.statements if s.person is None and s.event and s.event == told.event]
     option = conclusion(rng, story, [told, *outcomes])
-    letter = LETTERS[story.problem.options.index(option)] if option in story.problem.options else None
-    said = " ".join(f"{statement.text} ." for statement in (told, *outcomes))
-    return f"{said} so {option} ({letter}) ." if letter else f"{said} so {option} ."
+    assert option is not None
+    named = as_word(option)
+    if option in story.problem.options:
+        named = lettered(LETTERS[story.problem.options.index(option)], option)
+    return " ".join([*(f"{as_word(statement.text)} ." for statement in (told, *outcomes)), f"so {named} ."])
 
 
 def random_path(rng: random.Random, problem: countdown.Problem) -> list[countdown.Step]:

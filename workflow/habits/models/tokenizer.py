@@ -1,4 +1,4 @@
-"""The tokenizer of the tiny models: one token a word, number or phrase, separated by spaces.
+"""The tokenizer of the tiny models: one token a word or number, words separated by spaces.
 
 The prompt's tokens come from `encode_prompt`, the response's from `encode_response`, everywhere: in
 SFT, RL and evaluation alike. The tokenizer itself decides whether a BOS stands in front.
@@ -10,10 +10,10 @@ import json
 from pathlib import Path
 from typing import cast
 
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from habits.models.vocabulary import BOS, EOS, PAD, WORDS, phrase_pattern, spare
+from habits.models.vocabulary import BOS, EOS, PAD, WORDS, spare
 
 
 class TokenizerError(ValueError):
@@ -21,12 +21,10 @@ class TokenizerError(ValueError):
 
 
 def build_tokenizer(words: tuple[str, ...] = WORDS) -> PreTrainedTokenizerFast:
-    """The tokenizer over ``words`` (or phrases): BOS in front of a prompt, unknown words become PAD."""
+    """The word-level tokenizer over ``words``: BOS in front of a prompt, unknown words become PAD."""
     vocabulary = {word: index for index, word in enumerate((*words, *spare(words)))}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=PAD))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    if any(" " in word for word in words):
-        tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(phrase_pattern(words)), "removed", invert=True)
     tokenizer.post_processor = processors.TemplateProcessing(
         single=f"{BOS} $A", special_tokens=[(BOS, vocabulary[BOS])]
     )

@@ -1,7 +1,5 @@
 """The words of the tiny models: each is one token. Light to import, for who only counts words."""
 
-import re
-
 LARGEST_NUMBER = 100
 PAD, BOS, EOS = "<pad>", "<bos>", "<eos>"
 SYMBOLS = (
@@ -10,12 +8,6 @@ SYMBOLS = (
     *("back", "restart", "check", "yes", "no", "goal", "need"),
 )
 WORDS: tuple[str, ...] = (*SYMBOLS, *(str(n) for n in range(LARGEST_NUMBER + 1)))
-
-
-def phrase_pattern(words: tuple[str, ...]) -> str:
-    """A regular expression that finds the tokens of a text, longest words first; a word may hold spaces."""
-    phrases = sorted((word for word in words if " " in word), key=lambda word: (-len(word), word))
-    return "|".join([*map(re.escape, phrases), r"\S+"])
 
 
 def spare(words: tuple[str, ...]) -> tuple[str, ...]:

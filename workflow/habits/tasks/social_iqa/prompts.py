@@ -2,13 +2,12 @@
 
 ``base`` is plain text for base models. ``chat`` is a system and a user message which the model's own
 tokenizer turns into text (ChatML for Qwen, headers for Llama): no chat format is written by hand here.
-``short`` is the one of the tiny models, in single words. All end in an opened ``<think>``, so that a
+``short`` is the one of the tiny models: a sentence, a question or an option with its letter is one word. All end in an opened ``<think>``, so that a
 response starts inside the thought. Reads and writes no files.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -28,7 +27,7 @@ BASE = (
 )
 SYSTEM = "You are an assistant who {task}."
 QUESTION = 'Situation: "{context}"\nQuestion: "{question}"\nOptions: {options}'
-SHORT = "story {context} question {question} options {options} {think}"
+SHORT = "story {context} . question {question} ? options {options} {think}"
 # Llama's chat template writes today's date into the prompt unless it is given one (its own fallback).
 CHAT_DATE = "26 Jul 2024"
 
@@ -76,9 +75,14 @@ class PromptTemplate:
         return self.gold(problem)
 
 
-def spaced(text: str) -> str:
-    """Text with punctuation as words of its own, as the tiny models' vocabulary has it."""
-    return re.sub(r"\s*([.,?!])", r" \1", text).strip()
+def as_word(text: str) -> str:
+    """A sentence, question or option as one word of the tiny models: ``Kai_had_to_wash_the_car``."""
+    return text.strip(" .?").replace(" ", "_")
+
+
+def lettered(letter: str, option: str) -> str:
+    """An option with its letter as one word of the tiny models."""
+    return as_word(f"({letter}) {option}")
 
 
 def _question(problem: Problem) -> str:
@@ -95,9 +99,10 @@ def _chat(problem: Problem) -> list[dict[str, str]]:
 
 
 def _short(problem: Problem) -> list[dict[str, str]]:
-    parts = {"context": spaced(problem.context), "question": spaced(problem.question)}
-    options = " ".join(f"{text} ({x})" for x, text in zip(LETTERS, problem.options, strict=True))
-    return [_user(SHORT.format(**parts, options=options, think=THINK))]
+    context = " . ".join(as_word(sentence) for sentence in problem.context.strip(" .").split(". "))
+    options = " ".join(lettered(x, text) for x, text in zip(LETTERS, problem.options, strict=True))
+    parts = {"context": context, "question": as_word(problem.question), "options": options}
+    return [_user(SHORT.format(**parts, think=THINK))]
 
 
 def _user(content: str) -> dict[str, str]:
@@ -109,7 +114,7 @@ def _gold(problem: Problem) -> str:
 
 
 def _gold_short(problem: Problem) -> str:
-    named = f"{problem.options[problem.answer]} ({problem.letter})"
+    named = lettered(problem.letter, problem.options[problem.answer])
     return f" so {named} . </think> <answer> ({problem.letter}) </answer>"
 
 

@@ -13,10 +13,7 @@ from typing import Literal
 Kind = Literal["why", "feel", "next", "before", "need"]
 KINDS: tuple[Kind, ...] = ("why", "feel", "next", "before", "need")
 
-NAMES = (
-    *("Alex", "Avery", "Casey", "Charlie", "Eden", "Frankie", "Jamie", "Jules", "Kai", "Lee"),
-    *("Morgan", "Noor", "Quinn", "Remy", "Riley", "Robin", "Rowan", "Sam", "Sasha", "Toni"),
-)
+NAMES = ("Alex", "Casey", "Jamie", "Kai", "Morgan", "Noor", "Robin", "Sasha")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import cycle, permutations
 from typing import get_args
 
 from habits.social_params import Level, SocialIqa
@@ -145,20 +145,23 @@ def feeling_words(feeling: str) -> tuple[str, ...]:
     return FEELINGS.get(feeling, (feeling,))
 
 
-def phrases() -> tuple[str, ...]:
-    """All that stories and questions are made of, as phrases between which a text can be cut."""
+def sentences() -> tuple[str, ...]:
+    """All sentences that stories and questions are made of, without punctuation."""
     told = [f"{plan} {job.task}" for plan in PLANS for job in JOBS.values()]
     told += [f"{plan} see {visit.whom}" for plan in PLANS for visit in VISITS.values()]
     told += [form.format(event=event) for forms in STANCES.values() for form in forms for event in EVENTS]
-    told += [f"The {event}" for event in EVENTS]
-    told += [form.removeprefix("The {event} ") for forms in OUTCOMES.values() for form in forms]
-    asked = [
-        part.strip(" ?") for forms in QUESTIONS.values() for form in forms for part in form.split("{name}")
-    ]
-    options = [text for job in JOBS.values() for text in (job.before, job.need, job.next)]
-    options += [visit.why for visit in VISITS.values()] + list(OTHER_FEELINGS)
-    options += [wording for wordings in FEELINGS.values() for wording in wordings]
-    return tuple(dict.fromkeys([*NAMES, *told, *SWAPS.values(), *asked, *options]))
+    found = [f"{name} {what}" for name in NAMES for what in told]
+    found += [f"{one} and {other} {how}" for one, other in permutations(NAMES, 2) for how in SWAPS.values()]
+    found += [form.format(event=event) for forms in OUTCOMES.values() for form in forms for event in EVENTS]
+    asked = [form.format(name=name) for forms in QUESTIONS.values() for form in forms for name in NAMES]
+    return tuple(dict.fromkeys([*found, *(question.strip(" ?") for question in asked)]))
+
+
+def options() -> tuple[str, ...]:
+    """The texts of all options."""
+    found = [text for job in JOBS.values() for text in (job.before, job.need, job.next)]
+    found += [visit.why for visit in VISITS.values()] + list(OTHER_FEELINGS)
+    return tuple(dict.fromkeys([*found, *(word for words in FEELINGS.values() for word in words)]))
 
 
 def compose(scene: Scene) -> Story:
