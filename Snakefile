@@ -19,8 +19,15 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/problems.smk"
 include: "workflow/rules/base_model.smk"
 include: "workflow/rules/teaching.smk"
+include: "workflow/rules/corpus.smk"
+include: "workflow/rules/deduplication.smk"
+include: "workflow/rules/labels.smk"
+include: "workflow/rules/pretraining_statistics.smk"
+include: "workflow/rules/cascade.smk"
+include: "workflow/rules/rewriting.smk"
 include: "workflow/rules/priming.smk"
 include: "workflow/rules/quality.smk"
+include: "workflow/rules/leakage.smk"
 include: "workflow/rules/sft.smk"
 include: "workflow/rules/rl.smk"
 include: "workflow/rules/rollouts.smk"
@@ -59,6 +66,10 @@ rule all:
         rules.all_figures.input,
     message:
         "everything is up to date"
+
+
+onstart:
+    check_trainer()
 
 
 onsuccess:

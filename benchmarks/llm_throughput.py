@@ -20,9 +20,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import anthropic
+import openai
 
 from habits.llm.client import ask
 from habits.llm.requests import Request
@@ -34,6 +37,7 @@ LATENCY, RATE, BURST = 0.05, 100.0, 50.0
 REQUESTS, ROUNDS = 1500, 3
 AT_ONCE = 64
 ENOUGH = round(RATE * LATENCY) + 3
+Sdk = anthropic.AsyncAnthropic | openai.AsyncOpenAI
 SDK_RETRIES = 20  # With the two by default, most requests of the plain client fail.
 
 
@@ -151,48 +155,45 @@ def ask_all(llm: Llm, requests: list[Request]) -> int:
 
 async def plain(llm: Llm, requests: list[Request], at_once: int) -> int:
     """The SDK with its own retries behind a semaphore: how many were answered."""
-    gate, call = asyncio.Semaphore(at_once), sdk_call(llm, requests[0].provider)
+    gate = asyncio.Semaphore(at_once)
+    async with connected(llm, requests[0].provider) as sdk:
 
-    async def one(request: Request) -> bool:
-        async with gate:
-            try:
-                await call(request)
-            except Exception:
-                return False
-            return True
+        async def one(request: Request) -> bool:
+            async with gate:
+                try:
+                    await send(sdk, request)
+                except (anthropic.APIError, openai.APIError):
+                    return False
+                return True
 
-    return sum(await asyncio.gather(*(one(request) for request in requests)))
+        return sum(await asyncio.gather(*(one(request) for request in requests)))
 
 
-def sdk_call(llm: Llm, provider: str) -> Callable[[Request], Awaitable[object]]:
-    """How each SDK's users send a request."""
-    import anthropic
-    import openai
+def connected(llm: Llm, provider: str) -> Sdk:
+    """A vendor's SDK, told to retry more often than by default."""
+    if provider == "anthropic":
+        url = llm.models["claude"].base_url
+        return anthropic.AsyncAnthropic(api_key="none", base_url=url, max_retries=SDK_RETRIES)
+    return openai.AsyncOpenAI(api_key="none", base_url=llm.models["gpt"].base_url, max_retries=SDK_RETRIES)
 
-    claude = anthropic.AsyncAnthropic(
-        api_key="none", base_url=llm.models["claude"].base_url, max_retries=SDK_RETRIES
-    )
-    gpt = openai.AsyncOpenAI(api_key="none", base_url=llm.models["gpt"].base_url, max_retries=SDK_RETRIES)
 
-    async def to_claude(request: Request) -> object:
-        return await claude.messages.create(
+async def send(sdk: Sdk, request: Request) -> object:
+    """One request as the SDK's users send it."""
+    if isinstance(sdk, anthropic.AsyncAnthropic):
+        return await sdk.messages.create(
             model=request.model,
             max_tokens=request.max_tokens,
             system=request.system,
             messages=[{"role": "user", "content": request.user}],
         )
-
-    async def to_gpt(request: Request) -> object:
-        return await gpt.chat.completions.create(
-            model=request.model,
-            max_tokens=request.max_tokens,
-            messages=[
-                {"role": "system", "content": request.system},
-                {"role": "user", "content": request.user},
-            ],
-        )
-
-    return to_claude if provider == "anthropic" else to_gpt
+    return await sdk.chat.completions.create(
+        model=request.model,
+        max_tokens=request.max_tokens,
+        messages=[
+            {"role": "system", "content": request.system},
+            {"role": "user", "content": request.user},
+        ],
+    )
 
 
 if __name__ == "__main__":

@@ -30,7 +30,8 @@ def write_running(checkout: Path, pid: int) -> Path:
     """DVC's list of running commands with one `dvc commit` in it, and a file that it has not finished."""
     running = checkout / restore.RUNNING
     running.parent.mkdir(parents=True)
-    running.write_text(json.dumps({"write": {"results/figures": {"pid": pid, "cmd": "dvc commit"}}, "read": {}}))
+    writer = {"pid": pid, "cmd": "dvc commit"}
+    running.write_text(json.dumps({"write": {"results/figures": writer}, "read": {}}))
     unfinished = checkout / "results/figures/.a.tmp"
     unfinished.parent.mkdir(parents=True)
     unfinished.touch()

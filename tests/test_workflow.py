@@ -16,11 +16,14 @@ import pandas as pd
 import pytest
 import yaml
 
+import browsing
 from habits import jobs, sources, workdir
 from habits.cli import PRESETS
 from habits.figures import available_figures
 from habits.params import Params, load
-from habits.priming.sets import demonstrations_for
+from habits.priming.sets import REWRITTEN, demonstrations_for
+from habits.report.experiments import EXPERIMENTS
+from habits.report.pages import pages_of
 
 ROOT = Path(__file__).parents[1]
 SMOKE = PRESETS / "smoke.yaml"
@@ -87,8 +90,15 @@ def test_a_plan_has_a_job_for_everything_in_the_matrix(preset: str, tmp_path: Pa
     params = load(PRESETS / f"{preset}.yaml")
     primed = {(run.model, run.priming, run.seed) for run in params.runs if run.priming != "none"}
     runs, social = len(params.only("countdown").runs), len(params.only("social_iqa").runs)
+    shards = sum(len(params.pretraining.shards(corpus)) for corpus in params.pretraining.corpora)
     expected = {
         "problems": 2 if social else 1,
+        "corpus": shards,
+        "deduplication": len(params.pretraining.corpora),
+        "labels": shards,
+        "pretraining_statistics": 1,
+        "cascade": 1,
+        "leakage": 1,
         "base_model": len({run.model for run in params.runs}),
         "priming": len({(priming, seed) for _, priming, seed in primed}),
         "quality": 1,
@@ -105,8 +115,11 @@ def test_a_plan_has_a_job_for_everything_in_the_matrix(preset: str, tmp_path: Pa
     if social:
         sets = {line.problems for line in params.transfer} - {"countdown"}
         expected |= {"maths": len(sets), "transfer": social, "social_statistics": 1}
+    if made_from_documents := {priming for _, priming, _ in primed} & set(REWRITTEN):
+        expected["rewriting"] = 1
     if params.teacher != "symbolic":
-        expected["teaching"] = len({demonstrations_for(priming) for _, priming, _ in primed})
+        taught = {priming for _, priming, _ in primed} - made_from_documents
+        expected["teaching"] = len({demonstrations_for(priming) for priming in taught})
     if params.judge != "none":
         expected |= {"judging": runs, "calibration": 1}
     assert planned("--configfile", PRESETS / f"{preset}.yaml", "--directory", tmp_path) == expected
@@ -114,7 +127,7 @@ def test_a_plan_has_a_job_for_everything_in_the_matrix(preset: str, tmp_path: Pa
 
 def test_an_llm_teacher_is_asked_once_a_set_whatever_the_seeds(tmp_path: Path) -> None:
     params = load(PRESETS / "laptop.yaml")
-    sets = {demonstrations_for(run.priming) for run in params.runs if run.priming != "none"}
+    sets = {demonstrations_for(run.priming) for run in params.runs if run.priming not in ("none", *REWRITTEN)}
     options = ("--configfile", PRESETS / "laptop.yaml", "--directory", tmp_path)
     plan = planned(*options, "--config", "teacher=claude")
     assert plan.pop("teaching") == len(sets) == 7
@@ -192,12 +205,17 @@ CODE = {  # which of them is decided by the settings
     "rl": ["training.rl", "training.verl.rl", *TASKS],
     "rollouts": ["rollouts.rollouts", *TASKS],
     "problems": ["tasks.countdown.problems", "tasks.social_iqa.problems"],
+    "figures": ["figures"],
 }
 DECLARES = {
     "model_settings": {"models", "priming", "countdown", "maths", "runtime"},
     "problem_settings": {"countdown", "social_iqa"},
     "task_settings": {"models", "reward", "social_iqa"},
     "instructions": {"models", "priming", "teaching", "countdown"},
+    "corpus_settings": {"pretraining"},
+    "sft_settings": {"sft", "pretraining_sft"},
+    "LABELLER": {"llm"},
+    "REWRITER": {"llm"},
     "rl_settings": {"rl"},
     "rollout_settings": {"rollouts"},
     "TEMPLATES": {"models"},
@@ -314,6 +332,17 @@ def test_a_second_run_has_nothing_to_do(finished: Path) -> None:
     run = snakemake("--configfile", SMOKE, "--directory", finished)
     assert "Nothing to be done" in run.stdout, run.stdout
     assert time.monotonic() - started < 30
+
+
+@pytest.mark.skipif(browsing.CHROMIUM is None, reason=browsing.MISSING)
+def test_any_point_of_a_figure_leads_to_its_rollouts_and_to_what_made_it(finished: Path) -> None:
+    """In three clicks, without an error or a request on the way."""
+    pages = [page.file for page in pages_of(load(SMOKE))]
+    with browsing.browsing(finished / "reports") as site:
+        for page in pages:
+            site.open(page)
+        assert browsing.walk(site, [e.file for e in EXPERIMENTS if e.file in pages], most=50) == 50
+        assert site.complaints == []
 
 
 def test_snakemakes_own_report_shows_every_figure_and_table(finished: Path, tmp_path: Path) -> None:

@@ -185,7 +185,7 @@ SAMPLES = st.builds(
     st.sampled_from(["base", "qwen", "llama"]),
     st.booleans(),
 )
-IN_A_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+IN_A_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @IN_A_FOLDER
@@ -204,7 +204,7 @@ def test_what_was_printed_comes_back(samples: list[Printed], way: str, tmp_path:
 HOSTILE = st.lists(st.one_of(FORGERY, LINE), max_size=25)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(lines=HOSTILE, tail=HOSTILE, answer=ANSWERS, way=st.sampled_from(["plain", "ray"]))
 def test_a_response_cannot_forge_what_it_is_paid(
     lines: list[str], tail: list[str], answer: str | None, way: str, tmp_path: Path

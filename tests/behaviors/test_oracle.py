@@ -230,7 +230,7 @@ def test_hostile_text_takes_linear_time(name: str) -> None:
     )  # about 0.1 s on an idle machine; quadratic patterns take minutes
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(max_size=400), st.lists(st.integers(1, 99), min_size=2, max_size=6), st.integers(1, 100))
 def test_any_text_is_read_without_error(text: str, numbers: list[int], target: int) -> None:
     found = count_behaviors_in(text, numbers, target)
@@ -256,7 +256,7 @@ MARKERS = ["back", "restart", "check 21 no", "goal 7 ;", "need"]
 PIECES = [*NUMBERS_AND_SIGNS, *PHRASES, *MARKERS]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.lists(st.sampled_from(PIECES), max_size=60))
 def test_any_mixture_of_its_own_phrases_is_read_without_error(pieces: list[str]) -> None:
     text = " ".join(pieces)

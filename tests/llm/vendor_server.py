@@ -167,7 +167,7 @@ class VendorServer:
             return refusal
         said = self.answer(asked_of(api, body))
         if isinstance(said, Fault):
-            return error(api, said.status, said.message)
+            return error(api, said.status, said.message, said.headers)
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         await asyncio.sleep(self.latency)

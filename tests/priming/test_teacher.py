@@ -49,7 +49,7 @@ def written(seed: int, size: int, name: str, ending: str = "any") -> Trace:
             return trace
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.integers(0, 10**9), st.integers(2, 6), st.sampled_from(sorted(RECIPES)))
 def test_spans_verdict_and_length_hold_for_every_set_and_size(seed: int, size: int, name: str) -> None:
     trace = written(seed, size, name)

@@ -10,8 +10,8 @@ from finished_run import finish, finished_params
 
 from habits.params import Params
 from habits.report.inputs import Inputs
+from habits.report.pages import PAGES
 from habits.report.report import write_report
-from habits.report.site import PAGES
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Site:
 
     @property
     def inputs(self) -> Inputs:
-        return Inputs(self.params.only("countdown"), self.results, self.data)
+        return Inputs(self.params.only("countdown"), self.results, self.data, self.params)
 
     def html(self, page: str) -> str:
         return (self.out / page).read_text()

@@ -82,6 +82,7 @@ def finish(params: Params, root: Path) -> tuple[Path, Path]:
     for run in (run for run in params.runs if run.priming != "none"):
         stamped_folder(results / "sft" / run.model / run.priming / f"seed{run.seed}")
     stamped_folder(results / "statistics")
+    stamp(results / "statistics", settings={}, parents=sorted(results.glob("rollouts/**/seed*.parquet")))
     write_analyses(params, results, results / "analyses")
     for priming, seed in {(r.priming, r.seed) for r in params.runs if r.priming != "none"}:
         _priming(data / "priming" / priming / f"seed{seed}.parquet", params.priming.traces, priming)
@@ -256,6 +257,7 @@ def _rollout(
         "format_ok": reason != "truncated",
         "correct": correct,
         "reward": 1.0 if correct else 0.1,
+        "mean_entropy": 1.0,
         "reason": reason,
     }
 
@@ -368,7 +370,14 @@ def _problems(params: Params, folder: Path) -> None:
     }
     for split, n in sizes.items():
         extra = [
-            {"operands": 3, "n_solutions": 1 + i % 4, "needs_division": i % 10 == 0, "depth": 1 + i % 2}
+            {
+                "problem_id": f"{min(3, 1 + i % 15)}-3-7={20 + i}",
+                "operands": 3,
+                "n_solutions": 1 + i % 4,
+                "needs_division": i % 10 == 0,
+                "depth": 1 + i % 2,
+                "solution": f"{20 + i} as it should be",
+            }
             for i in range(n)
         ]
         truth = [
@@ -381,7 +390,30 @@ def _problems(params: Params, folder: Path) -> None:
 def _figures(params: Params, folder: Path) -> None:
     for name in available_figures(params):
         title = name.replace("_", " ").capitalize()
-        card = {"title": f"{title} over RL steps", "caption": "Mean, 95% interval.", "alt": f"{title} rises."}
+        card = {
+            "title": f"{title} over RL steps",
+            "caption": "Mean, 95% interval.",
+            "alt": f"{title} rises.",
+            "size": [6.4, 3.0],
+            "points": _points(params),
+        }
         write_text(FIGURE.format(name=name), folder / f"{name}.svg")
         write_text(json.dumps(card), folder / f"{name}.json")
         stamp(folder / f"{name}.json", settings={"figure": name}, parents=[])
+
+
+def _points(params: Params) -> list[dict[str, Any]]:
+    """A point for every run at step 0 and its last one, and a published one."""
+    rows = []
+    for run, line in params.runs.items():
+        steps = params.rl_settings(line).steps
+        for step in (0, steps):
+            where = {"model": run.model, "priming": run.priming, "algorithm": run.algorithm, "rl_step": step}
+            rows.append(_point(step, step / 90, "results/statistics/curves.parquet", where))
+    return [*rows, _point(250, 0.97, "workflow/published/cognitive_behaviors.csv", {"condition": "none"})]
+
+
+def _point(step: int, left: float, table: str, where: dict[str, Any]) -> dict[str, Any]:
+    place = {"panel": "Accuracy", "series": f"{HOSTILE} {len(where)}", "left": left, "top": 0.5}
+    numbers = {"x": step, "value": 0.25, "low": 0.2, "high": None, "n_problems": 12, "n_seeds": 0}
+    return {**place, **numbers, "origin": {"table": table, "where": where}}

@@ -108,7 +108,7 @@ def test_what_was_paid_stands_on_the_settings_page(site):
         1200,
         200,
     )
-    html = site.html("settings.html")
+    html = site.html("cost.html")
     assert "1.2875" in html and "gpt-4o-mini-2024-07-18" in html
 
 
@@ -122,7 +122,7 @@ def test_without_a_judge_there_is_no_such_page(tmp_path: Path):
     assert not (out / "judges.html").exists()
     for path in out.glob("*.html"):
         assert "judges.html" not in path.read_text(), path
-    assert "Cost of language models" not in (out / "settings.html").read_text()
+    assert "Cost of language models" not in (out / "cost.html").read_text()
 
 
 def test_a_calibration_that_compares_nothing_is_an_error(site, tmp_path: Path):

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from finished_run import HOSTILE, decided
+from finished_run import decided
 from markup import elements
 
-from habits.report.figures import MAIN
 from habits.report.labels import BEHAVIOR_NAMES, BEHAVIORS
-from habits.report.site import PAGES, TEMPLATES
+from habits.report.overview import MAIN_FIGURE
+from habits.report.pages import PAGES
+from habits.report.site import TEMPLATES
 
 FETCHING = {"src", "srcset", "poster", "data", "action", "formaction", "background", "xlink:href"}
 
@@ -45,7 +45,7 @@ def test_policy_admits_exactly_the_scripts_of_the_site(site, page):
 
 
 def test_internal_links_resolve(site, page):
-    conditions = json.loads(_json(site.html("rollouts.html"), "rollout-data"))["conditions"]
+    conditions = {f"{run.model}/{run.priming}/{run.algorithm}" for run in site.params.runs}
     for link in elements(site.html(page), "a"):
         parts = urlsplit(link.attributes["href"])
         target = site.out / (parts.path or page)
@@ -63,7 +63,16 @@ def test_ids_are_unique_and_navigation_marks_the_page(site, page):
     assert len(ids) == len(set(ids))
     current = [e.attributes["href"] for e in found if e.attributes.get("aria-current") == "page"]
     assert current == [page]
-    assert {e.attributes["href"] for e in elements(site.html(page), "a")} >= {p.file for p in PAGES}
+
+
+def test_every_page_is_two_clicks_from_every_other(site, page):
+    near = _linked(site, page)
+    assert near | {p for other in near for p in _linked(site, other)} >= {p.file for p in PAGES}
+
+
+def _linked(site, page: str) -> set[str]:
+    hrefs = {urlsplit(e.attributes["href"]).path for e in elements(site.html(page), "a")}
+    return {name for name in hrefs if name.endswith(".html")} | {page}
 
 
 def test_accessible_structure(site, page):
@@ -88,16 +97,8 @@ def test_hostile_text_stays_text(site, page):
     assert "alert('owned')" not in "".join(e.text for e in elements(html, "script") if not e.attributes)
 
 
-def test_rollout_page_keeps_hostile_text_whole(site):
-    html = site.html("rollouts.html")
-    assert "<script>alert" not in html and HOSTILE not in html
-    data = json.loads(_json(html, "rollout-data"))
-    shown = {"".join(p if isinstance(p, str) else p[0] for p in r["text"]) for r in data["rollouts"]}
-    assert HOSTILE in shown
-
-
 def test_every_claim_stands_there_with_its_verdict(site):
-    html = site.html("index.html")
+    html = site.html("claims.html")
     for result in decided().results:
         row = html.split(f'id="claim-{result.claim.id}"')[1].split("</tbody>")[0]
         assert f'class="verdict {result.verdict}"' in row
@@ -106,7 +107,7 @@ def test_every_claim_stands_there_with_its_verdict(site):
     first = html.split('id="claim-primed"')[1].split("</tbody>")[0]
     for shown in ("+20.0", "[+14.9, +26.2]", "50.0%", "30.0%", "+43.6", "77.4% vs. 33.8%", "p &lt; 0.001"):
         assert shown in first
-    assert "Only the directions are comparable" in html and "0.8M" in html
+    assert "Only the directions are comparable" in html and "0.8M" in site.html("index.html")
 
 
 def test_conclusion_counts_the_verdicts(site):
@@ -131,22 +132,18 @@ def test_words_are_those_of_the_analysis_and_the_figures():
     assert {b.name: b.title for b in BEHAVIORS} == {n: look.label for n, look in BEHAVIOR_LOOKS.items()}
 
 
-def test_main_figures_stand_on_the_overview(site):
+def test_the_overview_shows_the_main_figure(site):
     shown = [e.attributes["id"] for e in elements(site.html("index.html"), "figure")]
-    assert shown == [name for name in MAIN if (site.out / "figures" / f"{name}.svg").exists()]
-    assert MAIN[0] in shown
+    assert shown == [MAIN_FIGURE]
 
 
-def test_figures_are_embedded_and_downloadable(site):
-    images = elements(site.html("figures.html"), "img")
+def test_every_figure_stands_on_one_page_besides_the_overview_and_is_downloadable(site):
+    pages = [page.file for page in PAGES if page.file != "index.html"]
+    images = [image for page in pages for image in elements(site.html(page), "img")]
+    embedded = sorted(base64.b64decode(image.attributes["src"].split(",")[1]) for image in images)
     originals = sorted((site.results / "figures").glob("*.svg"))
-    embedded = {base64.b64decode(e.attributes["src"].split(",")[1]) for e in images}
-    assert embedded == {path.read_bytes() for path in originals}
+    assert embedded == sorted(path.read_bytes() for path in originals)
     assert all((site.out / "figures" / path.name).read_bytes() == path.read_bytes() for path in originals)
-
-
-def _json(html: str, identity: str) -> str:
-    return next(e.text for e in elements(html, "script") if e.attributes.get("id") == identity)
 
 
 STYLE = (TEMPLATES / "style.css").read_text()

@@ -1,24 +1,29 @@
 """Rollouts with a real vLLM: opt-in, ``HABITS_GPU_PYTHON=/path/to/python`` of an environment that has one."""
 
+import multiprocessing
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 import torch
 import yaml
+from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
+from byte_tokenizers import byte_tokenizer
 from habits import params as settings
 from habits.cli import PRESETS
 from habits.models.base_model import new_model
 from habits.models.policy import Policy, Sequences, load_policy, save_checkpoint
-from habits.models.tokenizer import build_tokenizer
+from habits.models.tokenizer import build_tokenizer, encode_prompt
 from habits.rollouts.rollouts import sample_rollouts
 from habits.rollouts.vllm_engine import VllmFailedError, roll_out_with_vllm
-from habits.tasks.countdown import Problem
+from habits.tasks.countdown import TEMPLATES, Problem
 from habits.tasks.countdown.problems import write_problems
-from habits.tasks.task import task_of
+from habits.tasks.countdown.task import make
 from habits.training.interpreter import PYTHON
 from habits.training.roll_out import Graded
 
@@ -45,12 +50,12 @@ def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("rl/checkpoints/step0")
 
 
-def roll_out(checkpoint: Path, scratch: str) -> Graded:
+def roll_out(checkpoint: Path, scratch: str, template: str = "short", times: int = 1) -> Graded:
     return roll_out_with_vllm(
         params(),
         checkpoint,
-        PROBLEMS,
-        task=task_of(params(), "plain"),
+        PROBLEMS * times,
+        task=make(params(), template),
         max_response_tokens=12,
         seed=5,
         gpus=0,
@@ -64,44 +69,84 @@ def test_a_failed_engine_is_told_with_its_log(checkpoint: Path, monkeypatch: pyt
         roll_out(checkpoint, "scratch/failed")
 
 
-def has_vllm() -> bool:
-    python = os.environ.get(PYTHON)
-    return (
-        bool(python)
-        and not subprocess.run([str(python), "-c", "import vllm"], capture_output=True).returncode
-    )
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment with vLLM; its CPU build would otherwise ask for 92 % of the memory."""
+    if PYTHON not in os.environ:
+        pytest.skip(f"{PYTHON} is not set")
+    found = subprocess.run([os.environ[PYTHON], "-c", "import vllm"], capture_output=True)
+    assert found.returncode == 0, f"{PYTHON} names no environment with vLLM"
+    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
 
 
-needs_vllm = pytest.mark.skipif(PYTHON not in os.environ, reason=f"{PYTHON} is not set")
+FAMILIES = {
+    "llama": (LlamaForCausalLM, LlamaConfig, "<|begin|>"),
+    "qwen": (Qwen2ForCausalLM, Qwen2Config, None),
+}
+
+
+def family_checkpoint(family: str, folder: Path) -> Path:
+    """A tiny random model whose tokenizer puts a BOS in front (Llama) or does not (Qwen)."""
+    model, config, bos = FAMILIES[family]
+    tokenizer = byte_tokenizer(bos)
+    sizes = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    sizes |= {"num_key_value_heads": 1, "vocab_size": len(tokenizer), "eos_token_id": tokenizer.eos_token_id}
+    torch.manual_seed(0)
+    made = model(config(**sizes))
+    with torch.no_grad():
+        for weight in made.parameters():
+            weight.mul_(4)  # far from uniform, so that another prompt would show
+    made.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
 
 
 @pytest.mark.slow
-@needs_vllm
-def test_log_probabilities_are_the_models_and_a_killed_job_goes_on(checkpoint: Path) -> None:
-    assert has_vllm(), f"{PYTHON} names no environment with vLLM"
-    first = roll_out(checkpoint, "scratch/a")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_vllm_samples_from_what_training_conditions_on(family: str, engine: None, tmp_path: Path) -> None:
+    """Prompt tokens of SFT and RL, BOS or none; the model's log-probabilities; a seed for every row."""
+    checkpoint = family_checkpoint(family, tmp_path / "model")
+    first = roll_out(checkpoint, f"{tmp_path}/scratch", "paper_base")
     policy, tokenizer = load_policy(checkpoint, params().runtime)
-    assert all(ids[0] == tokenizer.bos_token_id for ids in first.prompt_ids)
+    texts = [TEMPLATES["paper_base"].render(problem) for problem in PROBLEMS]
+    assert first.prompt_ids == [encode_prompt(tokenizer, text) for text in texts]
+    begins = tokenizer.convert_tokens_to_ids("<|begin|>") if family == "llama" else None
+    assert all(
+        (ids[0] == begins) == (family == "llama") and begins not in ids[1:] for ids in first.prompt_ids
+    )
     sequences = Sequences.build(first.prompt_ids, first.samples.responses, 0, torch.device("cpu"))
     with torch.no_grad():
         scores = policy.score(sequences).logprob_N.split(first.lengths)
-    assert first.samples.logprob_B_R[:, 0].tolist() == pytest.approx(
-        [float(s.sum()) for s in scores], abs=1e-3
-    )
-    # A killed job leaves whole shards; the next one samples what is missing and no row twice.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("habits.rollouts.vllm_engine.shutil.rmtree", lambda _: None)
-        roll_out(checkpoint, "scratch/b")
-    shards = sorted(Path("scratch/b/shards").iterdir())
-    shards[1].unlink()
-    kept = shards[0].stat().st_mtime_ns
-    assert roll_out(checkpoint, "scratch/b").responses == first.responses, "a row's seed decides"
-    assert not Path("scratch/b").exists() and kept
+    told = first.samples.logprob_B_R[:, 0]
+    assert told.tolist() == pytest.approx([float(score.sum()) for score in scores], abs=1e-3)
+    assert torch.equal(first.samples.entropy_B_R[:, 0], -told)
+    assert len(set(map(tuple, first.samples.responses))) == len(PROBLEMS), "samples of a problem differ"
 
 
 @pytest.mark.slow
-@needs_vllm
-def test_a_run_is_evaluated(checkpoint: Path) -> None:
+def test_a_killed_job_leaves_no_engine_and_goes_on(engine: None, checkpoint: Path) -> None:
+    """SIGKILL after the first shard: the rest is sampled, and the same rows, as each has its own seed."""
+    whole = roll_out(checkpoint, "scratch/whole", times=20)
+    job = multiprocessing.get_context("spawn").Process(
+        target=roll_out, args=(checkpoint, "scratch/killed", "short", 20)
+    )
+    job.start()
+    shard = Path("scratch/killed/shards/shard00000.parquet")
+    while not shard.exists():
+        assert job.is_alive(), "the job ended before its first shard"
+        time.sleep(0.01)
+    working = psutil.Process(job.pid).children(recursive=True)
+    job.kill()
+    job.join()
+    assert working and not psutil.wait_procs(working, timeout=20)[1], "on a GPU they would hold its memory"
+    done = len(list(shard.parent.iterdir()))
+    assert 1 <= done < 30, "the kill came in the middle"
+    assert roll_out(checkpoint, "scratch/killed", times=20).responses == whole.responses
+    assert not Path("scratch/killed").exists()
+
+
+@pytest.mark.slow
+def test_a_run_is_evaluated(engine: None, checkpoint: Path) -> None:
     write_problems(params(), Path("problems"))
     sample_rollouts(params(), "plain/none/ppo/seed11", Path("rl"), Path("problems"), Path("out.parquet"))
     frame = pd.read_parquet("out.parquet")

@@ -290,7 +290,7 @@ def test_import_is_light() -> None:
     assert run.stdout.strip() == "[]"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(), st.text(alphabet="0123456789+-*/() ."), st.booleans())
 def test_any_text_gets_the_verdict_of_the_judge(thought: str, answer: str, stopped: bool) -> None:
     case = Case(f"{thought}</think><answer>{answer}</answer>", P, stopped)

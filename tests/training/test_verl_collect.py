@@ -9,9 +9,11 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
-from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import save_file
+from transformers import PreTrainedTokenizerBase
 
+from byte_tokenizers import byte_tokenizer
 from habits import params as settings
 from habits.cli import PRESETS
 from habits.models.policy import Policy, load_policy, save_checkpoint
@@ -19,29 +21,18 @@ from habits.models.tokenizer import build_tokenizer, encode_prompt, encode_respo
 from habits.params import ParamsError, RunId, Runtime
 from habits.tasks.countdown import TEMPLATES, Problem
 from habits.tasks.countdown.task import make
+from habits.training.guards import Watch
 from habits.training.verl import checkpoints, collect, data, reward
 from habits.training.verl.agent_loop import PlainPrompt
+from habits.training.verl.overrides import Job
+from habits.training.verl.rl import Session
 from habits.training.verl.sft_dataset import TraceDataset
+from verl_cpu import small_params
 
 RUN = RunId(model="plain", priming="none", algorithm="ppo", seed=11)
 RUNTIME = Runtime(threads=1, micro_batch_tokens=1000, dtype="float32", device="cpu")
 TASK = make(settings.load(PRESETS / "laptop.yaml"), "short")
 PROMPT = TEMPLATES["paper_base"].render(Problem((3, 5, 9), 24))
-
-
-def byte_tokenizer(bos: str | None) -> PreTrainedTokenizerBase:
-    """Byte-level like Llama's and Qwen's; with ``bos`` it stands in front by itself, as in Llama's."""
-    special = ["<|end|>", *([bos] if bos else [])]
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    vocabulary = {token: index for index, token in enumerate([*special, *alphabet])}
-    tokenizer = Tokenizer(models.BPE(vocabulary, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    if bos:
-        tokenizer.post_processor = processors.TemplateProcessing(
-            single=f"{bos} $A", special_tokens=[(bos, vocabulary[bos])]
-        )
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token=bos, eos_token="<|end|>")
 
 
 TOKENIZERS = {"llama": byte_tokenizer("<|begin|>"), "qwen": byte_tokenizer(None), "tiny": build_tokenizer()}
@@ -206,8 +197,9 @@ def test_only_a_complete_checkpoint_counts(tmp_path: Path) -> None:
         (tmp_path / f"global_step_{step}").mkdir()
     (tmp_path / checkpoints.TRACKER).write_text("2")
     assert checkpoints.latest_complete(tmp_path) == 2
-    checkpoints.prune(tmp_path, keep=2)
-    assert [path.name for path in tmp_path.glob("global_step_*")] == ["global_step_2"]
+    assert checkpoints.complete(tmp_path) == [2], "step 4 is being written"
+    checkpoints.prune(tmp_path, before=5)
+    assert [path.name for path in tmp_path.glob("global_step_*")] == ["global_step_4"]
     (tmp_path / checkpoints.TRACKER).write_text("")
     assert checkpoints.latest_complete(tmp_path) == 0
 
@@ -226,3 +218,50 @@ def test_an_exported_checkpoint_has_new_weights_and_the_old_tokenizer(
         assert tokenizer.bos_token == "<bos>"
         for name, weight in policy.state_dict().items():
             assert torch.equal(weight, tiny_policy.state_dict()[name].to(dtype).float()), name
+
+
+def test_adapters_are_merged_as_peft_merges_them(tiny_policy: Policy, tmp_path: Path) -> None:
+    """verl's folder with LoRA: peft's names, and the tied output matrix under a name of its own."""
+    tiny_policy.model.config.tie_word_embeddings = True
+    tiny_policy.model.tie_weights()
+    save_checkpoint(tiny_policy, build_tokenizer(), tmp_path / "start")
+    adapters = LoraConfig(r=2, lora_alpha=6, target_modules="all-linear", init_lora_weights=False)
+    model = get_peft_model(tiny_policy.model, adapters)
+    weights = tmp_path / "verl/huggingface"
+    weights.mkdir(parents=True)
+    state = {name: weight.clone() for name, weight in model.state_dict().items()}
+    save_file(state, weights / "model.safetensors")
+    (tmp_path / "verl" / checkpoints.ADAPTER).write_text(
+        '{"r": 2, "lora_alpha": 6, "task_type": "CAUSAL_LM"}'
+    )
+    checkpoints.export(weights, tmp_path / "start", tmp_path / "out", torch.float32)
+    policy, _ = load_policy(tmp_path / "out", RUNTIME)
+    ids = torch.arange(3, 23)[None]
+    with torch.no_grad():
+        merged, base = policy.model(ids).logits, load_policy(tmp_path / "start", RUNTIME)[0].model(ids).logits
+        assert torch.allclose(merged, model(ids).logits, atol=1e-4)
+    assert (merged - base).abs().max() > 0.1, "the adapters say something"
+    assert policy.model.lm_head.weight is policy.model.model.embed_tokens.weight
+
+
+def test_checkpoints_that_come_faster_than_they_are_handed_over_are_all_kept(
+    tiny_policy: Policy, tmp_path: Path
+) -> None:
+    save_checkpoint(tiny_policy, build_tokenizer(), tmp_path / "start")
+    job = Job("test", *[tmp_path / "verl"] * 5, seed=11, gpus=1, prompt_tokens=16)
+    for step in (2, 4, 6):
+        weights = tmp_path / f"verl/global_step_{step}/actor/huggingface"
+        with torch.no_grad():
+            tiny_policy.model.lm_head.weight.fill_(step)
+        tiny_policy.model.save_pretrained(weights)
+    (tmp_path / "verl" / checkpoints.TRACKER).write_text("4")
+    params = small_params("verl")
+    assert params.training.verl is not None
+    watch = Watch("test", params.training.guards)
+    session = Session(RUN, params.rl, params.training.verl, watch, tmp_path / "start", tmp_path, job)
+    session.keep()
+    for step in (2, 4):
+        policy, _ = load_policy(tmp_path / f"checkpoints/step{step}", RUNTIME)
+        assert policy.model.lm_head.weight.eq(step).all()
+    left = sorted(path.name for path in (tmp_path / "verl").glob("global_step_*"))
+    assert left == ["global_step_4", "global_step_6"], "one to resume from, and the one being written"

@@ -10,6 +10,7 @@ from habits import params as settings
 from habits.cli import PRESETS
 from habits.training.verl.config import VerlConfigError, check_rl, check_sft, compose
 from habits.training.verl.overrides import Job, Override
+from habits.training.verl.plan import check_plan
 from habits.training.verl.rl_overrides import rl_overrides
 from habits.training.verl.sft_overrides import sft_overrides
 
@@ -59,6 +60,38 @@ def test_the_paper_preset_pins_the_papers_settings(model: Path) -> None:
         "malformed": 0.0,
     }
     assert {config.data.seed, rollout.seed, actor.data_loader_seed, actor.fsdp_config.seed} == {7}
+
+
+@pytest.mark.parametrize("name", ["paper", "single_gpu"])
+def test_verl_takes_every_configuration_of_a_preset(name: str) -> None:
+    """Offline, before a model is fetched or a job submitted."""
+    params = preset(name)
+    assert check_plan(params) == 1 + len(
+        {params.rl_settings(line).model_dump_json() for line in params.matrix}
+    )
+
+
+def test_a_plan_that_verl_refuses_is_told_with_the_run() -> None:
+    raw = preset("paper").model_dump(mode="json")
+    raw["matrix"][2] |= {"variant": "odd", "rl": {"group_size": 1, "prompts_per_step": 6, "mini_batches": 2}}
+    raw["training"]["verl"]["critic_mini_batches"] = 2
+    with pytest.raises(VerlConfigError, match=r"^rl plain/.*/ppo_odd/seed11: .*does not divide by 4 GPUs"):
+        check_plan(settings.validate(raw))
+
+
+def test_adapters_are_the_policys_only(model: Path) -> None:
+    raw = preset("single_gpu").model_dump(mode="json")
+    raw["training"]["verl"] |= {"lora_rank": 32, "lora_alpha": 64}
+    params = settings.validate(raw)
+    rl = params.rl.model_copy(update={"algorithm": "ppo"})
+    config = compose("ppo_trainer", rl_overrides(params, rl, params.reward, job(model, gpus=1)))
+    check_rl(config)
+    trained = config.actor_rollout_ref.model
+    assert (trained.lora_rank, trained.lora_alpha, trained.lora.merge) == (32, 64, True)
+    assert config.critic.model.get("lora_rank", 0) == 0, "a value head among adapters would stay as it is"
+    sft = compose("sft_trainer_engine", sft_overrides(params, job(model, gpus=1), steps=1))
+    check_sft(sft)
+    assert sft.model.lora_rank == 32
 
 
 @pytest.mark.parametrize("algorithm", ["grpo", "reinforce_plus_plus", "reinforce_plus_plus_baseline"])

@@ -6,61 +6,27 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
-import yaml
+import torch
 
 from habits import params as settings
-from habits.cli import PRESETS
 from habits.models.base_model import train_base_model
 from habits.models.optimization import scratch_folder
-from habits.models.policy import load_policy
+from habits.models.policy import Sequences, load_policy
+from habits.models.tokenizer import encode_prompt, encode_response
 from habits.priming.priming import write_priming
 from habits.rollouts.rollouts import sample_rollouts
 from habits.tasks.countdown.problems import write_problems
+from verl_cpu import processes, small_params
 
 pytest.importorskip("transfer_queue", reason="needs the extra: pip install -e '.[verl-cpu]'")
 pytestmark = pytest.mark.slow
 
-VERL = {
-    "platform": "cpu",
-    "max_prompt_tokens": 16,
-    "max_tokens_per_gpu": 4096,
-    "tensor_parallel": 1,
-    "gpu_memory_utilization": 0.5,
-    "gradient_checkpointing": False,
-    "offload": False,
-    "critic_mini_batches": 2,
-}
 METRICS = ["step", "accuracy", "reward", "format_rate", "truncated_rate", "mean_tokens", "rollout_tokens"]
 METRICS += ["cumulative_rollout_tokens", "kl", "policy_loss", "value_loss", "entropy", "clip_fraction"]
-
-
-def small_params(backend: str, algorithm: str = "ppo", **rl: object) -> settings.Params:
-    raw = yaml.safe_load((PRESETS / "smoke.yaml").read_text())
-    raw["countdown"] |= {"train": 256, "validation": 16, "test": 16}
-    raw["rollouts"] |= {"problems": 16}
-    raw["models"]["plain"] |= {"steps": 200}
-    raw["sft"] |= {"optimizer": "adamw", "schedule": "cosine", "epochs": 2, "learning_rate": 0.001}
-    raw["rl"] |= {
-        "algorithm": algorithm,
-        "steps": 6,
-        "save_every": 2,
-        "prompts_per_step": 16,
-        "group_size": 4,
-        "mini_batches": 2,
-        "max_response_tokens": 24,
-        "learning_rate": 0.0005,
-        "kl_in_reward": algorithm == "ppo",
-        "use_kl_loss": algorithm == "grpo",
-        "kl_coef": 0.001 if algorithm in ("ppo", "grpo") else 0.0,
-        "kl_penalty": "low_var_kl" if algorithm == "grpo" else "kl",
-        **rl,
-    }
-    raw["training"] |= {"backend": backend, "verl": VERL if backend == "verl" else None}
-    raw["matrix"] = [{"model": "plain", "priming": "none", "seeds": [11, 12, 13]}]
-    return settings.validate(raw)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +38,14 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
         params = small_params("verl")
         write_problems(params, Path("problems"))
-        write_priming(params, "backtracking_verification", 11, Path("problems"), Path("traces.parquet"))
+        write_priming(
+            params,
+            "backtracking_verification",
+            11,
+            Path("problems"),
+            Path("teaching"),
+            Path("traces.parquet"),
+        )
         train_base_model(params, "plain", Path("problems"), Path("base"))
     finally:
         os.chdir(here)
@@ -96,6 +69,26 @@ def train(params: settings.Params, out: str, seed: int = 11) -> None:
         run_local(params, run, Path("base"), Path("problems"), Path(out))
 
 
+def check_sampled_by_checkpoints(out: Path, rollouts: pd.DataFrame, params: settings.Params) -> None:
+    """What was sampled after a saved step came from the policy that stands in its folder."""
+    runtime = params.runtime.model_copy(update={"dtype": "float32"})
+    for step in (0, params.rl.save_every):
+        rows = rollouts[rollouts["rl_step"] == step].head(8)
+        if rows.empty:
+            continue  # the last step: nothing is trained after it
+        policy, tokenizer = load_policy(out / f"checkpoints/step{step}", runtime)
+        prompts = [encode_prompt(tokenizer, text) for text in rows["prompt"]]
+        responses = [encode_response(tokenizer, text) for text in rows["response"]]
+        responses = [ids[:length] for ids, length in zip(responses, rows["n_tokens"], strict=True)]
+        sequences = Sequences.build(prompts, responses, 0, torch.device("cpu"))
+        with torch.no_grad():
+            scores = policy.score(sequences).logprob_N.split([len(ids) for ids in responses])
+        # verl hands merged adapters to the sampler in bfloat16.
+        rounded = 0.02 if params.training.verl and params.training.verl.lora_rank else 1e-5
+        for row, score in zip(rows.itertuples(), scores, strict=True):
+            assert row.logprob == pytest.approx(float(score.sum()), abs=rounded * row.n_tokens), step
+
+
 def check_outputs(out: Path, params: settings.Params) -> None:
     metrics = pd.read_parquet(out / "metrics.parquet")
     rollouts = pd.read_parquet(out / "rollouts.parquet")
@@ -108,13 +101,10 @@ def check_outputs(out: Path, params: settings.Params) -> None:
     assert by_step["n_tokens"].sum().tolist() == metrics["rollout_tokens"].tolist()
     assert rollouts["reward"].gt(0).any(), "else the run would test nothing of RL"
     assert metrics["grad_norm"].gt(0).all()
+    if params.training.backend == "verl":
+        check_sampled_by_checkpoints(out, rollouts, params)
     saved = sorted(path.name for path in (out / "checkpoints").iterdir())
     assert saved == [f"step{step}" for step in range(0, params.rl.steps + 1, params.rl.save_every)]
-
-
-def ray_processes() -> list[psutil.Process]:
-    """Processes of any Ray that was started below this folder's runs."""
-    return [p for p in psutil.process_iter(["cmdline"]) if "habits-ray-" in " ".join(p.info["cmdline"] or [])]
 
 
 def test_ppo_killed_in_the_middle_goes_on_and_can_be_evaluated(workspace: Path) -> None:
@@ -126,16 +116,14 @@ def test_ppo_killed_in_the_middle_goes_on_and_can_be_evaluated(workspace: Path) 
     while not (scratch / "checkpoints" / "step2").exists():
         assert child.is_alive(), "the run ended before its first checkpoint"
         time.sleep(0.2)
+    ray = processes((scratch / "ray_folder").read_text())
     os.kill(child.pid, signal.SIGKILL)  # type: ignore[arg-type]
     child.join()
-    deadline = time.monotonic() + 60
-    while ray_processes() and time.monotonic() < deadline:
-        time.sleep(0.5)
-    assert not ray_processes(), "Ray outlived the killed run"
+    assert ray and not psutil.wait_procs(ray, timeout=60)[1], "Ray outlived the killed run"
     assert not Path("killed/run").exists()
     train(params, "killed/run")
     check_outputs(Path("killed/run"), params)
-    assert not scratch.exists() and not ray_processes()
+    assert not scratch.exists()
     policy, tokenizer = load_policy(Path("killed/run/checkpoints/step6"), params.runtime)
     assert policy.model.config.model_type == "qwen2" and tokenizer.bos_token == "<bos>"
     sample_rollouts(
@@ -145,37 +133,58 @@ def test_ppo_killed_in_the_middle_goes_on_and_can_be_evaluated(workspace: Path) 
     assert set(evaluated["rl_step"]) == {0, 2, 4, 6} and evaluated["checkpoint"].nunique() == 4
 
 
-@pytest.mark.parametrize("algorithm", ["grpo", "reinforce_plus_plus", "reinforce_plus_plus_baseline"])
-def test_the_other_algorithms_run(workspace: Path, algorithm: str) -> None:
-    params = small_params("verl", algorithm, steps=4)
-    train(params, f"{algorithm}/run")
-    check_outputs(Path(algorithm) / "run", params)
+def test_grpo_runs(workspace: Path) -> None:
+    """No critic, KL in the loss."""
+    params = small_params("verl", "grpo", steps=4)
+    train(params, "grpo/run")
+    check_outputs(Path("grpo/run"), params)
 
 
-def test_sft_learns_the_traces(workspace: Path) -> None:
+def test_reinforce_with_baseline_trains_adapters(workspace: Path) -> None:
+    """The reference is then the policy without its adapters; checkpoints are whole models all the same."""
+    kl = {"kl_in_reward": True, "kl_coef": 0.001, "learning_rate": 0.005}
+    params = small_params("verl", "reinforce_plus_plus_baseline", lora_rank=4, steps=4, **kl)
+    train(params, "lora/run")
+    check_outputs(Path("lora/run"), params)
+    assert pd.read_parquet("lora/run/metrics.parquet")["kl"].iloc[-1] != 0, "the policy has moved"
+    start, end = (load_policy(Path(f"lora/run/checkpoints/step{k}"), params.runtime)[0] for k in (0, 4))
+    moved = {
+        name for name, weight in end.state_dict().items() if not torch.equal(weight, start.state_dict()[name])
+    }
+    assert moved and all("proj" in name for name in moved), moved
+
+
+@pytest.mark.parametrize("lora_rank", [0, 4])
+def test_sft_learns_the_traces(workspace: Path, lora_rank: int) -> None:
     from habits.training.verl.sft import run_sft
 
-    params = small_params("verl")
-    traces = Path("traces.parquet")
-    run_sft(params, "plain", "backtracking_verification", 11, Path("base"), traces, Path("sft/out"), gpus=1)
-    metrics = pd.read_parquet("sft/out/metrics.parquet")
+    params = small_params("verl", lora_rank=lora_rank)
+    traces, out = Path("traces.parquet"), Path(f"sft{lora_rank}/out")
+    run_sft(params, "plain", "backtracking_verification", 11, Path("base"), traces, out, gpus=1)
+    metrics = pd.read_parquet(out / "metrics.parquet")
     steps = params.priming.traces // params.sft.batch_size * params.sft.epochs
     assert list(metrics["step"]) == list(range(1, steps + 1))
     assert metrics["loss"].tail(2).mean() < metrics["loss"].head(2).mean()
-    assert load_policy(Path("sft/out"), params.runtime)[1].bos_token == "<bos>"
+    assert load_policy(out, params.runtime)[1].bos_token == "<bos>"
 
 
 def test_learning_curves_of_both_backends_agree(workspace: Path) -> None:
-    """REINFORCE++ from the same model: both learn, and differ no more than their seeds do."""
-    curves: dict[str, list[pd.Series]] = {"local": [], "verl": []}
+    """REINFORCE++ from the same model: both learn, and differ no more than their seeds do (three standard
+    errors). Seeds differ much: over 12 of them, the local backend's last four steps had a mean reward of
+    0.062 with a standard deviation of 0.015, from 0.019 in the first step."""
+    seeds = {"local": (11, 12, 13, 14, 15), "verl": (11, 12)}
+    curves: dict[str, list[pd.Series]] = {backend: [] for backend in seeds}
     for backend, found in curves.items():
-        params = small_params(backend, "reinforce_plus_plus", steps=10, save_every=10)
-        for seed in (11, 12, 13) if backend == "local" else (11, 12):
+        params = small_params(backend, "reinforce_plus_plus", steps=10, save_every=5)
+        for seed in seeds[backend]:
             train(params, f"curves/{backend}{seed}", seed)
+            check_outputs(Path(f"curves/{backend}{seed}"), params)
             found.append(pd.read_parquet(f"curves/{backend}{seed}/metrics.parquet")["reward"])
-    ends = {backend: [curve.tail(4).mean() for curve in found] for backend, found in curves.items()}
+    ends = {backend: np.array([curve.tail(4).mean() for curve in found]) for backend, found in curves.items()}
     print(f"mean reward of the last 4 of 10 steps: {ends}")
-    assert all(curve.tail(4).mean() > 1.5 * curve.iloc[0] for found in curves.values() for curve in found)
-    spread = max(max(values) - min(values) for values in ends.values())
-    gap = abs(sum(ends["local"]) / 3 - sum(ends["verl"]) / 2)
-    assert gap <= max(2 * spread, 0.015), ends
+    start = np.mean([curve.iloc[0] for found in curves.values() for curve in found])
+    assert all(values.mean() > 1.5 * start for values in ends.values()), (start, ends)
+    local, verl = ends["local"], ends["verl"]
+    variance = (local.var() * len(local) + verl.var() * len(verl)) / (len(local) + len(verl) - 2)
+    allowed = 3 * (variance * (1 / len(local) + 1 / len(verl))) ** 0.5
+    assert abs(local.mean() - verl.mean()) <= allowed, ends

@@ -107,18 +107,97 @@ def teaching(
 
 
 @app.command
+def corpus(*, corpus: str, shard: int, out: File, common: Common = COMMON) -> None:
+    """Generate or fetch one shard of a corpus: documents, cleaned, cut, with fingerprints."""
+    with step(common) as params:
+        jobs.allow_network()
+        from habits.pretraining.corpus import write_shard
+
+        write_shard(params, corpus, shard, out)
+
+
+@app.command
+def deduplication(*, corpus: str, documents: File, out: File, common: Common = COMMON) -> None:
+    """Find the documents of a corpus that repeat an earlier one, exactly or nearly."""
+    with step(common) as params:
+        from habits.pretraining.deduplication import write_duplicates
+
+        write_duplicates(params, corpus, documents, out)
+
+
+@app.command
+def labels(
+    *, corpus: str, shard: int, documents: File, repeated: File, out: File, common: Common = COMMON
+) -> None:
+    """Count the behaviors in one shard's documents. `habits plan` says what a language model costs.
+
+    Args:
+        documents: the shard.
+        repeated: the documents of the corpus that are left out.
+    """
+    with step(common) as params:
+        from habits.pretraining.labels import write_labels
+
+        write_labels(params, corpus, shard, documents, repeated, out)
+
+
+@app.command
+def pretraining_statistics(*, labels: File, documents: File, out: File, common: Common = COMMON) -> None:
+    """How often behaviors occur in each corpus and domain, with intervals."""
+    with step(common) as params:
+        from habits.analysis.pretraining_statistics import write_pretraining_statistics
+
+        write_pretraining_statistics(params, labels, documents, out)
+
+
+@app.command
+def cascade(*, documents: File, labels: File, out: File, common: Common = COMMON) -> None:
+    """Plan how few documents a language model has to read, and measure what that is worth."""
+    with step(common) as params:
+        from habits.analysis.cascade import write_cascade
+
+        write_cascade(params, documents, labels, out)
+
+
+@app.command
+def leakage(*, problems: File, priming: File, documents: File, out: File, common: Common = COMMON) -> None:
+    """Count what training and evaluation data share."""
+    with step(common) as params:
+        from habits.analysis.leakage import write_leakage
+
+        write_leakage(params, problems, priming, documents, out)
+
+
+@app.command
+def rewriting(*, documents: File, labels: File, problems: File, out: File, common: Common = COMMON) -> None:
+    """Rewrite documents with behaviors, and matched ones without, as question, thought and answer."""
+    with step(common) as params:
+        from habits.pretraining.rewriting import write_rewriting
+
+        write_rewriting(params, documents, labels, problems, out)
+
+
+@app.command
 def priming(
-    *, priming: str, seed: int, problems: File, teaching: File, out: File, common: Common = COMMON
+    *,
+    priming: str,
+    seed: int,
+    problems: File,
+    teaching: File,
+    rewriting: File,
+    out: File,
+    common: Common = COMMON,
 ) -> None:
     """Write the traces of a priming set or control.
 
     Args:
         teaching: folder with the demonstrations of an LLM teacher; the symbolic one needs none.
+        rewriting: folder with the rewritten documents; only sets made from them need it.
     """
     with step(common) as params:
         from habits.priming.priming import write_priming
 
-        write_priming(params.only("countdown"), priming, seed, problems, teaching, out)
+        write_priming(params.only("countdown"), priming, seed, problems, teaching, rewriting, out)
 
 
 @app.command
@@ -147,7 +226,8 @@ def sft(
     Args:
         gpus: GPUs that the verl backend trains on.
     """
-    with step(common) as params:
+    with step(common) as settings:
+        params = settings.primed_with(priming)
         if params.training.backend == "verl":
             from habits.training.verl.sft import run_sft as run_verl_sft
 
@@ -324,6 +404,22 @@ def report(*, results: File, data: File, out: File, common: Common = COMMON) -> 
 
 
 @app.command
+def compare(a: str, b: str, /, *, out: Path = Path("compare.html"), log: Path | None = None) -> None:
+    """Compare two finished runs on one page: settings, data, metrics, problems whose outcome changed.
+
+    Args:
+        a: a working directory with results/, or a git revision or DVC experiment of this repository.
+        b: the same.
+        out: the HTML file to write.
+    """
+    with jobs.reported(log):
+        from habits.report.compare import write_comparison
+
+        write_comparison(a, b, out)
+        print(f"{out} compares {a} and {b}")
+
+
+@app.command
 def plan(
     *,
     teacher: str | None = None,
@@ -440,9 +536,13 @@ def schema(*, out: Path = SCHEMA) -> None:
 
 @app.command
 def validate(*, params: Path = Path("params.yaml")) -> None:
-    """Check params.yaml and list the runs that it asks for."""
+    """Check params.yaml, with verl its configurations too, and list the runs that it asks for."""
     with jobs.reported(None):
         settings = load(params)
+        if settings.training.backend == "verl":
+            from habits.training.verl.plan import check_plan
+
+            check_plan(settings)
         runs = "".join(f"\n  {run.path}" for run in settings.runs)
         print(f"{params}: preset {settings.preset}, {len(settings.runs)} runs{runs}")
 

@@ -111,6 +111,8 @@ class Verl(Section):
     gradient_checkpointing: bool = Field(description="recompute activations: less memory, a third slower")
     offload: bool = Field(description="weights and optimizer in host memory while they are not needed")
     critic_mini_batches: Positive = Field(description="optimizer steps of the critic per RL step (ppo)")
+    lora_rank: Count = Field(0, description="train adapters of this rank, not the policy; 0: the policy")
+    lora_alpha: Positive = Field(32, description="adapters count lora_alpha / lora_rank times")
 
 
 class Guards(Section):

@@ -25,6 +25,7 @@ from habits.llm_params import LlmModel as LlmModel
 from habits.llm_params import Price as Price
 from habits.mistakes import ExplainedError, explain
 from habits.mistakes import ParamsError as ParamsError
+from habits.pretraining_params import REWRITTEN, Cascade, Labelling, Pretraining, Rewriting, mistakes_in
 from habits.section import Name, Positive, Rate, Section, Share, Task, TinyModel, Weight
 from habits.social_params import SocialIqa, SocialModel
 from habits.transfer_params import Maths, Transfer
@@ -42,6 +43,8 @@ Priming = Literal[
     "length_matched_empty_cot",
     "negative_only",
     "negative_only_give_up",
+    "pretraining_curated",
+    "pretraining_negative",
 ]
 TINY_LARGEST = 100  # the tiny models' vocabulary holds the integers 0 to 100, one token each
 STORY_TOKENS = 32  # of the longest prompt of a social story in the tiny models' template
@@ -214,7 +217,12 @@ class Params(Section):
     models: dict[Name, ModelSpec] = Field(min_length=1)
     teaching: Teaching
     priming: PrimingSpec
+    pretraining: Pretraining
+    labelling: Labelling
+    cascade: Cascade
+    rewriting: Rewriting
     sft: Sft
+    pretraining_sft: Sft
     rl: Rl
     rollouts: Rollouts
     training: Training
@@ -291,6 +299,14 @@ class Params(Section):
                 raise ExplainedError(
                     [f"{here}.models holds {strange[0]!r}; choose models of social_iqa: {', '.join(known)}"]
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _pretraining(self) -> Params:
+        primings = {line.priming for line in self.matrix}
+        models = list(self.llm.models)
+        if problems := mistakes_in(self.pretraining, self.labelling, self.rewriting, models, set(primings)):
+            raise ExplainedError(problems)
         return self
 
     @model_validator(mode="after")
@@ -376,6 +392,10 @@ class Params(Section):
         """The RL settings of a task: ``rl``, with the changes that the task makes."""
         changes = self.social_iqa.rl if task == "social_iqa" else {}
         return Rl.model_validate({**self.rl.model_dump(), **changes})
+
+    def primed_with(self, priming: str) -> Params:
+        """These settings with the ``sft`` of a priming set: rewritten documents have one of their own."""
+        return self.model_copy(update={"sft": self.pretraining_sft}) if priming in REWRITTEN else self
 
     def rl_settings(self, line: Run) -> Rl:
         """The RL settings of a matrix line: those of its task with the line's changes, validated again."""

@@ -4,18 +4,20 @@ import atexit
 import json
 import mimetypes
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 # This checkout's package, also where another one is installed (an experiment of DVC in a folder of its own).
 sys.path.insert(0, f"{ROOT}/workflow")
 
-from habits import manifests, versions, workdir
+from habits import jobs, manifests, versions, workdir
 from habits.artifacts import ArtifactError, hash_json, hash_path
 from habits.figures import FIGURES as FIGURE_SPECS
 from habits.figures import available_figures, task_of_figure
 from habits.params import ParamsError, validate
 from habits.cluster_params import PretrainedModel
+from habits.pretraining_params import REWRITTEN
 from habits.priming.instructions import system_prompt
 from habits.priming.sets import INSTRUCTIONS, SYMBOLIC, demonstrations_for
 from habits.sources import fingerprint
@@ -51,6 +53,8 @@ except ArtifactError as error:
 
 
 wildcard_constraints:
+    corpus="[a-z0-9_]+",
+    shard=r"\d+",
     model="|".join(PARAMS.models),
     priming="[a-z_]+",
     set="|".join(INSTRUCTIONS),
@@ -111,6 +115,46 @@ def rater_settings(name):
 def prompts(stage):
     """A hash of the prompts of a stage, which are code to it."""
     return hash_path(Path(f"{ROOT}/workflow/prompts") / stage)
+
+
+def shards_of(corpora):
+    """All shards of corpora."""
+    shards = PARAMS.pretraining.shards
+    return [f"data/corpus/{name}/shard{shard:04d}.parquet" for name in corpora for shard in shards(name)]
+
+
+def labels_of(corpora):
+    """The labels of all their shards."""
+    return [path.replace("data/corpus/", "data/labels/", 1) for path in shards_of(corpora)]
+
+
+def shards_of_corpus(wildcards):
+    """All shards of one corpus."""
+    return shards_of([wildcards.corpus])
+
+
+def corpus_settings(wildcards):
+    """What a shard depends on; not how many others there are."""
+    section = PARAMS.pretraining
+    corpus = section.corpora[wildcards.corpus].model_dump()
+    last = section.shards(wildcards.corpus)[-1] == int(wildcards.shard)
+    corpus["documents"] = corpus["documents"] if last else None
+    return json.dumps([corpus, section.shard_documents, section.min_tokens, section.max_tokens])
+
+
+def rows_for(wildcards):
+    """The rewritten documents that a priming set is made from; none for other sets."""
+    return "data/rewriting" if wildcards.priming in REWRITTEN else []
+
+
+def rows_of_runs():
+    """The rewritten documents, where the matrix has a set that is made from them."""
+    return ["data/rewriting"] if {run.priming for run in PARAMS.runs} & set(REWRITTEN) else []
+
+
+def sft_settings(wildcards):
+    """The SFT settings of a priming set."""
+    return PARAMS.primed_with(wildcards.priming).sft.model_dump_json()
 
 
 def human_labels():
@@ -269,18 +313,31 @@ def asked_before(wildcards):
 def demonstrations(wildcards):
     """The demonstrations that a priming set is made from; none with the symbolic teacher."""
     name = demonstrations_for(wildcards.priming)
-    return [] if PARAMS.teacher == SYMBOLIC else f"data/teaching/{name}.parquet"
+    asked = PARAMS.teacher != SYMBOLIC and wildcards.priming not in REWRITTEN
+    return f"data/teaching/{name}.parquet" if asked else []
 
 
 def demonstrations_of_runs():
     """The demonstrations behind all priming sets of the matrix."""
-    names = {demonstrations_for(run.priming) for run in PARAMS.runs if run.priming != "none"}
+    names = {
+        demonstrations_for(run.priming) for run in PARAMS.runs if run.priming not in ("none", *REWRITTEN)
+    }
     return [] if PARAMS.teacher == SYMBOLIC else [f"data/teaching/{name}.parquet" for name in sorted(names)]
 
 
 def trainer(step):
     """The module of the trainer in use: editing the other one leaves what this one has trained alone."""
     return f"training.{step}" if PARAMS.training.backend == "local" else f"training.verl.{step}"
+
+
+def check_trainer():
+    """Let verl judge all that its jobs will be started with, before the first one waits for GPUs."""
+    if PARAMS.training.backend == "verl":
+        # In a process of its own: verl's import changes how this one logs.
+        command = ["habits", "validate", "--params", os.environ[jobs.PARAMS_FILE]]
+        checked = subprocess.run(command, capture_output=True, text=True)
+        if checked.returncode:
+            raise WorkflowError(checked.stderr.strip().removeprefix("error: "))
 
 
 def resources_of(rule):
@@ -311,6 +368,9 @@ def tables_of_figure(wildcards):
 def analysis_of_figure(wildcards):
     """The settings behind a figure."""
     return SOCIAL_ANALYSIS if task_of_figure(wildcards.name) == "social_iqa" else ANALYSIS
+def code_of_figure(wildcards):
+    """Fingerprint of one figure's module and what it imports: an edited plot leaves the others alone."""
+    return fingerprint(f"figures.{wildcards.name}")
 
 
 def judge_for(wildcards):
@@ -329,6 +389,10 @@ def figure_labels(wildcards, output):
 
 TEACHER = rater_settings(PARAMS.teacher)
 JUDGE = rater_settings(PARAMS.judge)
+LABELLER = rater_settings(PARAMS.labelling.labeller)
+LABELLER_ASKS = PARAMS.labelling.labeller in PARAMS.llm.models
+REWRITER = rater_settings(PARAMS.rewriting.rewriter)
+REWRITER_ASKS = PARAMS.rewriting.rewriter in PARAMS.llm.models
 ANALYSIS = settings("matrix", "statistics", "rl.algorithm", of=COUNTDOWN)
 SOCIAL_ANALYSIS = settings("matrix", "statistics", "rl", "transfer", of=SOCIAL)
 TINY_MODELS = sorted(name for name, model in PARAMS.models.items() if not isinstance(model, PretrainedModel))

@@ -21,8 +21,9 @@ rule figures:
         ENVIRONMENT
     params:
         settings=analysis_of_figure,
+        documents=settings("pretraining.corpora", "labelling.labeller"),
         judge=judge_for,
-        code=fingerprint("figures"),
+        code=code_of_figure,
     message:
         "figures {wildcards.name}"
     shell:

@@ -18,7 +18,8 @@ rule sft:
     resources:
         **resources_of("sft"),
     params:
-        settings=settings("sft", "training", "runtime"),
+        settings=settings("training", "runtime"),
+        sft=sft_settings,
         code=fingerprint(trainer("sft")),
     message:
         "sft {wildcards.model}/{wildcards.priming}/seed{wildcards.seed} [{resources.gpu} GPUs, {resources.mem_mb} MB, {resources.runtime} min]"

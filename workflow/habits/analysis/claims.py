@@ -52,7 +52,12 @@ class PublishedContrast(Record):
 
 
 class Claim(Record):
-    """A sentence of the paper as a testable contrast, ``better`` minus ``worse``."""
+    """A sentence of the paper as a testable contrast, ``better`` minus ``worse``.
+
+    Attributes:
+        explains: id of the claim that this one explains; an explanation may fail while its contrast holds.
+        figure: name of the figure that shows it.
+    """
 
     id: str = Field(pattern=r"^[a-z0-9_]+$")
     sentence: str
@@ -66,6 +71,8 @@ class Claim(Record):
         None, gt=0, description="equivalence: largest difference that still counts as none"
     )
     published: PublishedContrast | None = None
+    explains: str | None = None
+    figure: str | None = None
 
     @model_validator(mode="after")
     def _bounds(self) -> Claim:
@@ -93,6 +100,8 @@ class ClaimsFile(Record):
         ids = [claim.id for claim in self.claims]
         if len(set(ids)) < len(ids):
             raise ValueError("claims: an id stands there twice")
+        if lost := sorted({claim.explains for claim in self.claims if claim.explains} - set(ids)):
+            raise ValueError(f"claims: explains names {', '.join(lost)}, which is no claim")
         return self
 
 

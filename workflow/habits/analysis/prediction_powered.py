@@ -13,8 +13,14 @@ As long as the gold problems are a random part, it is right on average (up to 1/
 Interval: bootstrap-t (Efron and Tibshirani 1993, chapter 12); gold and other problems are redrawn apart and w
 is tuned anew each time. The normal interval of the papers covers too seldom here, as counts are skewed and G
 is small. Coverage of 95 % intervals in 2000 simulations each of four kinds of counts (G = 50, U = 150, a
-judge that misses 40 % of the instances and fails on busy responses): 94.4, 95.2, 94.9 and 95.0 %, that of the
+judge that misses 40 % of the instances and fails on busy responses): 94.4, 95.2, 94.9 and 95.4 %, that of the
 judge's own mean 0 to 26 % (tests/analysis/test_prediction_powered.py).
+
+A rare behavior has no interval when fewer than five gold problems show it; so those that have one are the
+lucky samples, whose means are too high. Below ten such problems the interval is therefore at least as wide as
+the exact one of how often the behavior is there. Coverage of the intervals that there are, without and with
+that, in 2000 simulations (300 resamples), by the mean number of gold problems that show the behavior: 2.2:
+83 and 91 % (9 % of samples have one); 3: 93 and 98 %; 3.8: 93 and 97 %; 5.6: 97 and 98 %; 7.5: 96 and 97 %.
 
 Pure functions of arrays; reads and writes nothing. Axis letters: G gold problem, U other problem, B resample.
 """
@@ -24,10 +30,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from statsmodels.stats.proportion import proportion_confint
 
 from habits.analysis.resampling import Floats, Interval, Resampler
 
 FEWEST_PRESENT = 5
+FEW_PRESENT = 10
 GOLD_STREAM, OTHERS_STREAM = 3, 4
 
 
@@ -38,7 +46,7 @@ class Corrected:
     Attributes:
         mean: the corrected mean count.
         low, high: its interval; NaN when the behavior is present in fewer than ``FEWEST_PRESENT`` gold
-            problems, as no interval would keep its promise then.
+            problems, as no interval would keep its promise then; wider below ``FEW_PRESENT``.
         weight: how far the judge is followed, 0 (not at all) to 1.
         n_gold, n_others: problems with and without gold labels.
         n_present: gold problems in which the behavior is present.
@@ -85,6 +93,8 @@ def corrected_mean(gold_G: Floats, judged_G: Floats, judged_U: Floats, resampler
         others_B_U = _redrawn(n_others, OTHERS_STREAM, resampler)
         redrawn = _estimate(gold_G[gold_B_G], judged_G[gold_B_G], judged_U[others_B_U])
         interval = _bootstrap_t(estimate, redrawn, resampler)
+    if FEWEST_PRESENT <= present < FEW_PRESENT:
+        interval = _widened(interval, float(estimate.mean), present, n_gold, resampler.confidence)
     return Corrected(float(estimate.mean), *interval, float(estimate.weight), n_gold, n_others, present)
 
 
@@ -99,6 +109,15 @@ def _estimate(gold: Floats, judged: Floats, others: Floats) -> _Estimate:
     rest = gold - weight[..., None] * judged
     variance = rest.var(axis=-1, ddof=1) / n_gold + weight**2 * others.var(axis=-1, ddof=1) / n_others
     return _Estimate(rest.mean(axis=-1) + weight * others.mean(axis=-1), np.sqrt(variance), weight)
+
+
+def _widened(bounds: Interval, mean: float, present: int, n_gold: int, confidence: float) -> Interval:
+    """At least as wide as the exact interval (Clopper and Pearson 1934) of how often it is there."""
+    if np.isnan(bounds.low):
+        return bounds
+    low, high = proportion_confint(present, n_gold, 1 - confidence, method="beta")
+    scale = mean * n_gold / present
+    return Interval(min(bounds.low, float(low) * scale), max(bounds.high, float(high) * scale))
 
 
 def _redrawn(n: int, stream: int, resampler: Resampler) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:

@@ -15,6 +15,7 @@ from habits.analysis.resampling import wilson
 from habits.analysis.statistics import resampler_of
 from habits.artifacts import ArtifactError
 from habits.figures.drawing import Bar, Drawing, axes_words, point
+from habits.figures.marks import PUBLISHED, Mark, Origin, note
 from habits.figures.style import CONDITIONS, OURS, PAPER, Look, look
 from habits.figures.tables import Tables
 
@@ -40,7 +41,10 @@ def draw(tables: Tables) -> Drawing:
     left, right = figure.subplots(1, 2)
     for p in ours:
         point(left, p.x, p.y, look(p.model, p.priming))
+        key = {"model": p.model, "priming": p.priming, "algorithm": tables.algorithm}
+        note(left, _mark(p, look(p.model, p.priming).label, tables.origin("final", **key, metric="accuracy")))
     for p in paper:
+        note(right, _mark(p, f"{CONDITIONS[p.priming].label}, {p.model}", _paper_origin(p)))
         point(right, p.x, p.y, CONDITIONS[p.priming], filled=p.model == LLAMA)
     axes_words(left, f"{OURS}: tiny models", X_LABEL, "Accuracy after RL")
     axes_words(right, f"{PAPER}: {LLAMA} (filled), {QWEN} (open)", X_LABEL, "Accuracy after RL")
@@ -131,6 +135,14 @@ def _words(result: Correlation) -> str:
     if np.isnan(result.value):
         return "undefined"
     return f"{result.value:.2f} [{result.low:.2f}, {result.high:.2f}]"
+
+
+def _mark(p: Point, label: str, origin: Origin) -> Mark:
+    return Mark((p.x.mean, p.y.mean), label, p.x.mean, p.y.mean, p.y.low, p.y.high, origin)
+
+
+def _paper_origin(p: Point) -> Origin:
+    return Origin(PUBLISHED, {"model": p.model, "condition": p.priming})
 
 
 def _marker(appearance: Look) -> Line2D:

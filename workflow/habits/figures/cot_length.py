@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,7 @@ from matplotlib.figure import Figure
 from habits.analysis.cot_length import ALL, ALL_PROBLEMS, SAME_PROBLEM
 from habits.artifacts import ArtifactError
 from habits.figures.drawing import Bar, Drawing, handle, point
+from habits.figures.marks import Mark, Origin, note
 from habits.figures.style import BLACK, Look, look
 from habits.figures.tables import Tables
 
@@ -21,11 +24,13 @@ MARKERS = {ALL_PROBLEMS: "all problems together", SAME_PROBLEM: "same problem"}
 
 @dataclass(frozen=True)
 class Group:
-    """One line of the panels: its look, its rows of length_bins and of length_slopes."""
+    """One line of the panels: its look, its rows of length_bins and of length_slopes, where they stand."""
 
     look: Look
     bins: pd.DataFrame
     slopes: pd.DataFrame
+    bins_origin: Origin | None = None
+    slopes_origin: Origin | None = None
 
 
 def draw(tables: Tables) -> Drawing:
@@ -43,7 +48,9 @@ def draw(tables: Tables) -> Drawing:
                     f"{tables.folder}: length_bins.parquet or length_slopes.parquet has nothing for "
                     f"{condition}; run the analyses again"
                 )
-            groups.append(Group(look(model, priming), *own))
+            where = {"condition": condition, "source": "evaluation", "phase": ALL, "metric": METRIC}
+            origins = [tables.origin(name, **where) for name in ("length_bins", "length_slopes")]
+            groups.append(Group(look(model, priming), own[0], own[1], origins[0], origins[1]))
     n = int(bins.loc[bins["comparison"] == ALL_PROBLEMS].groupby("condition")["n"].sum().min())
     confidence = tables.params.statistics.confidence
     return Drawing(
@@ -74,6 +81,9 @@ def draw_lengths(groups: list[Group], unit: str) -> Figure:
         for group in groups:
             rows = group.bins[group.bins["comparison"] == comparison]
             _draw_bins(ax, rows.sort_values("mean_length"), group.look)
+            if group.bins_origin is not None:
+                origin = group.bins_origin.at(comparison=comparison)
+                note(ax, *(_bin_mark(row, group.look, origin) for row in rows.to_dict("records")))
     left.set(title="All problems together", xlabel=f"Response length ({unit})", ylabel="Accuracy")
     left.set_ylim(bottom=0)
     middle.set(
@@ -84,6 +94,12 @@ def draw_lengths(groups: list[Group], unit: str) -> Figure:
     middle.axhline(0, color=BLACK, linewidth=0.7)
     _draw_slopes(right, groups, unit)
     return figure
+
+
+def _bin_mark(row: dict[Hashable, Any], appearance: Look, origin: Origin) -> Mark:
+    at = (row["mean_length"], row["mean"])
+    numbers = (*at, row["low"], row["high"])
+    return Mark(at, appearance.label, *numbers, origin.at(bin=int(row["bin"])), int(row["n_problems"]))
 
 
 def _main(table: pd.DataFrame) -> pd.DataFrame:
@@ -107,6 +123,11 @@ def _draw_slopes(ax: Axes, groups: list[Group], unit: str) -> None:
                 level = Bar(place + offset, place + offset, place + offset)
                 bar = Bar(*(100 * own[0]).tolist())
                 point(ax, bar, level, group.look, filled=comparison == SAME_PROBLEM, size=6)
+                if group.slopes_origin is not None:
+                    origin = group.slopes_origin.at(comparison=comparison, responses="complete")
+                    label = f"{group.look.label}, {MARKERS[comparison]}"
+                    at = (bar.mean, level.mean)
+                    note(ax, Mark(at, label, None, bar.mean, bar.low, bar.high, origin))
     ax.axvline(0, color=BLACK, linewidth=0.7)
     ax.set_yticks(range(len(groups)), [group.look.label for group in groups])
     ax.set_ylim(len(groups) - 0.5, -0.5)

@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from habits.artifacts import replacing, write_text
+from habits.figures.marks import Mark, note, noted
 from habits.figures.style import BAND_ALPHA, Look
 from habits.figures.tables import Series
 
@@ -39,18 +40,31 @@ class Drawing:
 
 
 def save(drawing: Drawing, name: str, out: Path) -> None:
-    """Write ``name``.svg, .png, .pdf and .json (title, caption, alt) into ``out``; same input, same bytes."""
+    """Write ``name``.svg, .png, .pdf and .json into ``out``; same input, same bytes.
+
+    The JSON holds title, caption, alt, the size in inches and, as points, the rows behind the figure.
+    """
     for kind, metadata in UNDATED.items():
         with replacing(out / f"{name}.{kind}") as temporary:
             drawing.figure.savefig(temporary, format=kind, dpi=PNG_DPI, metadata=metadata)
+    width, height = drawing.figure.get_size_inches().tolist()
     words = {"title": drawing.title, "caption": drawing.caption, "alt": drawing.alt}
-    write_text(json.dumps(words, indent=1) + "\n", out / f"{name}.json")
+    card = words | {"size": [width, height], "points": noted(drawing.figure)}
+    write_text(_lines(card), out / f"{name}.json")
+
+
+def _lines(card: dict[str, Any]) -> str:
+    """JSON with a line for each point."""
+    points = ",\n".join(f"  {json.dumps(row, sort_keys=True)}" for row in card["points"])
+    head = json.dumps({key: value for key, value in card.items() if key != "points"}, indent=1)
+    return f'{head[:-2]},\n "points": [\n{points}\n ]\n}}\n'
 
 
 def curves(ax: Axes, drawn: list[tuple[Look, Series]]) -> None:
     """Lines with their intervals: bars side by side where points are few, bands where they are many."""
     for place, (look, series) in enumerate(drawn):
         points = series.points
+        _note_series(ax, look, series)
         steps = points["step"].to_numpy(dtype=float)
         few = len(points) <= FEW_POINTS
         if few:
@@ -75,6 +89,16 @@ def curves(ax: Axes, drawn: list[tuple[Look, Series]]) -> None:
             ax.vlines(steps, low, high, color=look.color, linewidth=1.2, zorder=2.5, clip_on=False)
         else:
             ax.fill_between(steps, low, high, color=look.color, alpha=BAND_ALPHA, linewidth=0)
+
+
+def _note_series(ax: Axes, look: Look, series: Series) -> None:
+    if series.origin is None:
+        return
+    columns = series.points[["step", "mean", "low", "high"]].to_numpy(dtype=float)
+    for step, mean, low, high in columns.tolist():
+        origin = series.origin.at(**{series.step_column: int(step)})
+        numbers = (step, mean, low, high)
+        note(ax, Mark((step, mean), look.label, *numbers, origin, series.n_problems, series.n_seeds))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from habits.figures.drawing import Drawing, axes_words, curves, handle
+from habits.figures.marks import Origin
 from habits.figures.style import BEHAVIOR_LOOKS
 from habits.figures.tables import Series, Tables
 
@@ -25,7 +26,10 @@ def draw(tables: Tables) -> Drawing:
     figure = Figure(figsize=(10.5, 7.0))
     for ax, (statistic, (title, label)) in zip(np.ravel(figure.subplots(2, 2)), PANELS.items(), strict=True):
         part = rows[rows["statistic"] == statistic]
-        drawn = [(look, _series(part, name)) for name, look in BEHAVIOR_LOOKS.items()]
+        origin = tables.origin("agreement", rater=judge, statistic=statistic)
+        drawn = [
+            (look, _series(part, name, origin.at(behavior=name))) for name, look in BEHAVIOR_LOOKS.items()
+        ]
         curves(ax, [(look, series) for look, series in drawn if series.points["mean"].notna().any()])
         axes_words(ax, title, "RL step", label)
         ax.set_ylim(*_limits(part, 0.0 if statistic == "bias" else 1.0))
@@ -55,6 +59,7 @@ def _limits(rows: pd.DataFrame, highest: float) -> tuple[float, float]:
     return (bottom - room if bottom < 0 else 0.0), top + room
 
 
-def _series(rows: pd.DataFrame, behavior: str) -> Series:
+def _series(rows: pd.DataFrame, behavior: str, origin: Origin) -> Series:
     points = rows[rows["behavior"] == behavior].rename(columns={"rl_step": "step", "value": "mean"})
-    return Series(points[["step", "mean", "low", "high"]], 1, int(points["n_problems"].max()))
+    table = points[["step", "mean", "low", "high"]]
+    return Series(table, 0, int(points["n_problems"].max()), origin)

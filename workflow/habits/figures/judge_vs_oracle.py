@@ -8,8 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from habits.analysis.evaluations import IDENTITY, ORACLE
 from habits.figures.drawing import Drawing
+from habits.figures.marks import Mark, Origin, note
 from habits.figures.style import BEHAVIOR_LOOKS, GRAY, Look
+from habits.figures.style import look as look_of
 from habits.figures.tables import Tables
 
 SIZE = 46  # of a marker, in square points
@@ -20,7 +23,9 @@ def draw(tables: Tables) -> Drawing:
     rows = tables.corrected()
     figure = Figure(figsize=(10.5, 9.4))
     for ax, (behavior, look) in zip(np.ravel(figure.subplots(2, 2)), BEHAVIOR_LOOKS.items(), strict=True):
-        _draw_panel(ax, look, rows[rows["behavior"] == behavior])
+        part = rows[rows["behavior"] == behavior]
+        _draw_panel(ax, look, part)
+        note(ax, *_marks(part, tables.origin("corrected", gold=ORACLE, behavior=behavior)))
     figure.legend(handles=_handles(), loc="outside lower center", ncols=4)
     shown = rows.dropna(subset=["low", "high"])
     held = int(shown["oracle_mean"].between(shown["low"], shown["high"]).sum())
@@ -59,6 +64,22 @@ def _draw_panel(ax: Axes, look: Look, rows: pd.DataFrame) -> None:
     room = 0.03 * top
     ax.set(title=look.label.capitalize(), xlabel="Oracle, all rollouts", ylabel="Judge, sample")
     ax.set(xlim=(-room, top + room), ylim=(min(-room, float(rows["mean"].min()) - room), top + room))
+
+
+def _marks(rows: pd.DataFrame, origin: Origin) -> list[Mark]:
+    """The corrected mean over the oracle's, by condition and RL step."""
+    return [
+        Mark(
+            (row["oracle_mean"], row["mean"]),
+            f"{look_of(row['model'], row['priming']).label}, step {row['rl_step']}",
+            row["oracle_mean"],
+            row["mean"],
+            row["low"],
+            row["high"],
+            origin.at(**{name: row[name] for name in (*IDENTITY, "rl_step")}),
+        )
+        for row in rows.to_dict("records")
+    ]
 
 
 def _handles() -> list[Line2D]:

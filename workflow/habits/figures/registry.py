@@ -17,6 +17,7 @@ from habits.analysis.evaluations import ConditionKey
 from habits.artifacts import ArtifactError, stamp
 from habits.figures.style import BEHAVIOR_SETS, GROUPS, MODEL, SEARCHING, themed
 from habits.params import Params
+from habits.pretraining_params import REWRITTEN
 from habits.section import Task
 
 
@@ -75,6 +76,13 @@ FIGURES = {
     ),
     "judge_over_steps": FigureSpec(_judged, A_JUDGE, tables="calibration"),
     "judge_vs_oracle": FigureSpec(_judged, A_JUDGE, tables="calibration"),
+    "pretraining_over_steps": FigureSpec(
+        lambda params: _on(params, MODEL, REWRITTEN) > 0,
+        "a set that is made from documents, on the plain model",
+    ),
+    "behaviors_in_documents": FigureSpec(
+        lambda params: bool(params.pretraining.corpora), "a corpus", tables="pretraining_statistics"
+    ),
     "cot_length": FigureSpec(lambda params: _main(params) > 0, "a condition", tables="analyses"),
     "social_accuracy_over_steps": FigureSpec(
         lambda params: _main(params) > 0, "a run on Social IQa", tables="social_statistics", task="social_iqa"

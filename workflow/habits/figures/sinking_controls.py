@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from habits.analysis.controls import ControlRow
 from habits.artifacts import ArtifactError
 from habits.figures.drawing import Bar, Drawing, point, seeds
+from habits.figures.marks import Mark, note
 from habits.figures.style import CONDITIONS
 from habits.figures.tables import Tables
 
@@ -25,6 +26,7 @@ def draw(tables: Tables) -> Drawing:
     panels = figure.subplots(len(rows), 1, squeeze=False, sharex=True)[:, 0]
     for ax, (control, part) in zip(panels, rows.items(), strict=True):
         _draw_panel(ax, TITLES[control], part)
+        note(ax, *(_mark(place, row, tables) for place, row in enumerate(part)))
     panels[-1].set(xlabel="Share of problems solved", xlim=(0, None))
     notes = {f"{TITLES[c]}: {row.note}" for c, part in rows.items() for row in part if row.note}
     problems = max(row.n_problems for part in rows.values() for row in part)
@@ -63,6 +65,20 @@ def _draw_panel(ax: Axes, title: str, rows: list[ControlRow]) -> None:
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_title(title)
     ax.grid(axis="y", visible=False)
+
+
+def _mark(place: int, row: ControlRow, tables: Tables) -> Mark:
+    origin = tables.origin(
+        "sinking_controls",
+        control=row.control,
+        model=row.model,
+        priming=row.priming,
+        algorithm=row.algorithm,
+        rl_step=row.rl_step,
+        k=row.k,
+    )
+    numbers = (row.mean, row.low, row.high)
+    return Mark((row.mean, place), _label(row), None, *numbers, origin, row.n_problems, row.n_seeds)
 
 
 def _label(row: ControlRow) -> str:

@@ -42,7 +42,7 @@ CONDITIONS = {
     "negative_only_give_up": Look("wrong endings, all give up", "#DD7FAE", "d", ":"),
     "human_cot": Look("human-written thoughts", "#6C8F3C", "8"),
     "pretraining_curated": Look("more pretraining, with behaviors", "#4B5AA8", "H"),
-    "pretraining_negative": Look("more pretraining, without", "#A8ADD3", "H"),
+    "pretraining_negative": Look("more pretraining, without", "#A8ADD3", "h", "--"),
 }
 SEARCHING_BASE = Look("no priming, searching base", "#D7261E", "p")
 BEHAVIOR_SETS = (
@@ -62,6 +62,7 @@ CONTROL_SETS = (
     "length_matched_empty_cot",
     "negative_control",
 )
+PRETRAINING_SETS = ("none", "pretraining_curated", "pretraining_negative")
 GROUPS = {"Behavior sets": BEHAVIOR_SETS, "Controls": CONTROL_SETS}
 BEHAVIOR_LOOKS = {
     "verification": Look("verification", "#4477AA", "o"),

@@ -16,6 +16,7 @@ from habits.analysis.evaluations import BEHAVIORS, IDENTITY, ORACLE, ConditionKe
 from habits.analysis.published import published_series
 from habits.analysis.resampling import wilson
 from habits.artifacts import ArtifactError, read_parquet
+from habits.figures.marks import PUBLISHED, Origin
 from habits.params import Params
 
 RESPONSE_TOKENS = "response_tokens"
@@ -23,11 +24,17 @@ RESPONSE_TOKENS = "response_tokens"
 
 @dataclass(frozen=True)
 class Series:
-    """One curve: columns step, mean, low, high (NaN bounds where the source gives none)."""
+    """One curve: columns step, mean, low, high (NaN bounds where the source gives none).
+
+    Attributes:
+        origin: where its numbers were read; ``step_column`` is the column of the steps there.
+    """
 
     points: pd.DataFrame
     n_seeds: int
     n_problems: int
+    origin: Origin | None = None
+    step_column: str = "rl_step"
 
 
 @dataclass(frozen=True)
@@ -73,8 +80,15 @@ class Tables:
             )
         rows = rows.sort_values("rl_step").rename(columns={"rl_step": "step"}).reset_index(drop=True)
         return Series(
-            rows[["step", "mean", "low", "high"]], int(rows.n_seeds.max()), int(rows.n_problems.max())
+            rows[["step", "mean", "low", "high"]],
+            int(rows.n_seeds.max()),
+            int(rows.n_problems.max()),
+            self.origin("curves", **key._asdict(), metric=metric),
         )
+
+    def origin(self, name: str, **where: str | int | float) -> Origin:
+        """Rows of one of the tables."""
+        return Origin(f"results/{self.folder.name}/{name}.parquet", where)
 
     def agreement(self) -> pd.DataFrame:
         """Agreement of the judge with the oracle at every evaluation step, complete or ArtifactError."""
@@ -120,4 +134,5 @@ def paper_series(model: str, condition: str, column: str, confidence: float) -> 
         points[["low", "high"]] = np.array(bounds)
     if points["mean"].isna().any():
         raise ArtifactError(f"published series {model} {condition}: {column} has gaps")
-    return Series(points, 1, int(table.n_accuracy.max()))
+    origin = Origin(PUBLISHED, {"model": model, "condition": condition, "metric": column})
+    return Series(points, 1, int(table.n_accuracy.max()), origin, step_column="step")

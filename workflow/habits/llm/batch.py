@@ -234,5 +234,4 @@ async def persist(session: Session, call: Callable[[], Awaitable[T]]) -> T:
 async def _wait(session: Session, error: ServerError, failures: int, started: float) -> None:
     if time.monotonic() - started > session.waits.patience:
         raise ProviderError(f"{error}; the batch stays written down, run it again later") from None
-    asked = session.waits.after(failures) if error.retry_after is None else error.retry_after
-    await asyncio.sleep(min(asked, session.waits.patience))
+    await asyncio.sleep(session.waits.after(failures, error.retry_after))

@@ -58,6 +58,7 @@ class _Run:
     limiter: Limiter
     failed: dict[str, str]
     stopped: Exception | None = None
+    waiting: int = 0
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -71,7 +72,8 @@ class _Run:
             "per_second": self.session.stored / (time.monotonic() - self.started),
             "in_flight": float(self.limiter.in_flight),
         }
-        return shown | ({"pause": self.limiter.pause} if self.limiter.pause else {})
+        paused = {"waiting": float(self.waiting), "pause": self.limiter.pause}
+        return shown | {name: figure for name, figure in paused.items() if figure}
 
     async def work(self) -> None:
         """Ask one request after the other, until there is none or somebody met an error that stops all."""
@@ -87,7 +89,7 @@ class _Run:
 
     async def _ask(self, request: Request) -> str | None:
         """Ask until there is a reply, and store it; or the reason why there is none."""
-        failures, answered = 0, -1
+        failures, refusals, answered = 0, 0, -1
         while (payment := await self._turn(request)) is not None:
             try:
                 reply = await self._send(request, payment)
@@ -96,6 +98,8 @@ class _Run:
                 return str(error)
             except ServerError as error:
                 if error.status == 429:
+                    refusals += 1
+                    await self._wait(refusals, error.retry_after)
                     continue
                 # A failure counts against a request only if others were answered meanwhile.
                 failures += self.limiter.answered != answered
@@ -104,13 +108,18 @@ class _Run:
                 if failures == TRIES or is_last:
                     return str(error)
                 if error.status is None:
-                    await asyncio.sleep(self.session.waits.after(failures))
+                    await self._wait(failures, None)
                 continue
             await self.session.keep_soon(
                 self.session.record(request, reply, payment, batch=False, rule=self.session.rule)
             )
             return None
         return None
+
+    async def _wait(self, failures: int, asked: float | None) -> None:
+        self.waiting += 1
+        await asyncio.sleep(self.session.waits.after(failures, asked))
+        self.waiting -= 1
 
     async def _turn(self, request: Request) -> str | None:
         """Wait until the request may be sent, and reserve the most that it can cost; None: all stop."""

@@ -12,20 +12,93 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from habits.analysis.evaluations import IDENTITY
 from habits.artifacts import ArtifactError
+from habits.report.labels import BEHAVIOR_NAMES
+from habits.report.settings import anchor
 
-MAIN = ("accuracy_over_steps", "behaviors_over_steps", "plain_vs_searching")
 DOWNLOADS = (".svg", ".pdf", ".png")
 
 
-class Card(BaseModel):
-    """What stands in {name}.json beside a figure."""
+class Record(BaseModel):
+    """Base of what stands in {name}.json: frozen, and open to keys of later versions."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Origin(Record):
+    """The table that a number was read from, and the columns that pick its row."""
+
+    table: str
+    where: dict[str, str | int | float]
+
+
+class Point(Record):
+    """A drawn point: its row, and its place as shares of the picture's width and height (`figures.marks`)."""
+
+    panel: str
+    series: str
+    x: float | None
+    value: float | None
+    low: float | None
+    high: float | None
+    n_problems: int
+    n_seeds: int
+    left: float
+    top: float
+    origin: Origin
+
+    @property
+    def ours(self) -> bool:
+        """Whether this run made the number; else it was published."""
+        return self.origin.table.startswith("results/")
+
+    @property
+    def artifact(self) -> str:
+        """Anchor of the folder of its table on the page of provenance."""
+        return anchor("/".join(self.origin.table.split("/")[:2]))
+
+    @property
+    def query(self) -> str:
+        """The row's columns in words."""
+        return ", ".join(f"{name} {value}" for name, value in self.origin.where.items())
+
+    @property
+    def rollouts(self) -> dict[str, str | int | float]:
+        """The filters of the rollout browser that show the rollouts behind the number."""
+        where = self.origin.where
+        path = [str(where[name]) for name in IDENTITY if name in where]
+        wanted: dict[str, str | int | float] = {}
+        if len(path) == len(IDENTITY):
+            wanted["condition"] = "/".join(path)
+        elif "condition" in where:
+            wanted["condition"] = where["condition"]
+        if "rl_step" in where:
+            wanted["step"] = int(where["rl_step"])
+        for name in ("behavior", "metric"):
+            if where.get(name) in BEHAVIOR_NAMES:
+                wanted["behavior"] = where[name]
+        if "calibration" in self.origin.table:
+            wanted["rater"] = "judge"
+        return wanted
+
+
+class Card(Record):
+    """What stands in {name}.json beside a figure."""
 
     title: str = Field(min_length=1)
     caption: str = Field(min_length=1)
     alt: str = Field(min_length=1)
+    size: tuple[float, float] = (1.0, 1.0)
+    points: list[Point] = []
+
+    @property
+    def panels(self) -> dict[str, list[tuple[int, Point]]]:
+        """The points by panel, each with its number in the figure."""
+        found: dict[str, list[tuple[int, Point]]] = {}
+        for number, point in enumerate(self.points, start=1):
+            found.setdefault(point.panel, []).append((number, point))
+        return found
 
 
 @dataclass(frozen=True)

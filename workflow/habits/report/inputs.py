@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pandas as pd
 from habits.artifacts import ArtifactError, read_parquet
 from habits.figures import available_figures
 from habits.params import Params, RunId
-from habits.priming.sets import SYMBOLIC, demonstrations_for
+from habits.priming.sets import REWRITTEN, SYMBOLIC, demonstrations_for
 
 SPLITS = ("train", "validation", "test")
 SHOWN_MISSING = 8
@@ -30,14 +31,21 @@ class Inputs:
     """The artifacts that a report is written from.
 
     Attributes:
-        params: the settings in effect; their matrix says which runs must be there.
+        params: the settings in effect for Countdown; their matrix says which runs must be there.
         results: the results folder.
         data: the data folder.
+        everything: the settings in effect as a whole; the same unless runs have other tasks too.
     """
 
     params: Params
     results: Path
     data: Path
+    everything: Params | None = None
+
+    @property
+    def whole(self) -> Params:
+        """The settings with the runs of all tasks."""
+        return self.everything or self.params
 
     @property
     def runs(self) -> list[RunId]:
@@ -62,7 +70,7 @@ class Inputs:
     @property
     def figures(self) -> list[Path]:
         """The figures that the matrix can fill, in the order of the figures' registry."""
-        return [self.results / "figures" / f"{name}.svg" for name in available_figures(self.params)]
+        return [self.results / "figures" / f"{name}.svg" for name in available_figures(self.whole)]
 
     @property
     def priming(self) -> list[PrimingFile]:
@@ -76,7 +84,8 @@ class Inputs:
         """The demonstrations behind the priming sets; none with the symbolic teacher."""
         if self.params.teacher == SYMBOLIC:
             return []
-        names = sorted({demonstrations_for(item.priming) for item in self.priming})
+        taught = {item.priming for item in self.priming} - set(REWRITTEN)
+        names = sorted({demonstrations_for(priming) for priming in taught})
         return [self.data / "teaching" / f"{name}.parquet" for name in names]
 
     @property
@@ -163,13 +172,13 @@ class Inputs:
             *self.of_judge,
         ]
 
-    def check(self) -> None:
-        """Say what is missing, all of it at once.
+    def check(self, others: Iterable[Path] = ()) -> None:
+        """Say what is missing of `files` and ``others``, all of it at once.
 
         Raises:
             ArtifactError: an input that the matrix asks for does not exist.
         """
-        missing = [str(path) for path in self.files if not path.exists()]
+        missing = [str(path) for path in (*self.files, *others) if not path.exists()]
         if missing:
             more = f"\n  and {len(missing) - SHOWN_MISSING} more" if len(missing) > SHOWN_MISSING else ""
             listed = "\n  ".join(missing[:SHOWN_MISSING])

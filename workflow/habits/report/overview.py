@@ -15,6 +15,8 @@ from habits.report.inputs import Inputs
 from habits.report.labels import condition
 from habits.report.settings import Provenance
 
+MAIN_FIGURE = "accuracy_over_steps"
+
 
 @dataclass(frozen=True)
 class Model:

@@ -39,6 +39,42 @@ class RuleTime:
 
 
 @dataclass(frozen=True)
+class Parent:
+    """What an artifact was made from: path, hash at that time, anchor of its own entry (or empty)."""
+
+    path: str
+    hash: str
+    anchor: str
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One artifact and what its sidecar says.
+
+    Attributes:
+        path: below the working directory.
+        settings: those that it was made with, as YAML.
+        code: hash of the package's source.
+        seconds: wall time of its job.
+    """
+
+    path: str
+    rule: str
+    hash: str
+    seed: int | None
+    settings: str
+    settings_hash: str
+    code: str
+    seconds: float
+    parents: list[Parent]
+
+    @property
+    def anchor(self) -> str:
+        """Its place on the page."""
+        return anchor(self.path)
+
+
+@dataclass(frozen=True)
 class Provenance:
     """What the sidecars say about the artifacts together.
 
@@ -47,12 +83,14 @@ class Provenance:
         code_hashes: hashes of the package's source that artifacts were made with.
         versions: versions of the package that artifacts were made with.
         machines: the machines that made them, in words.
+        artifacts: every artifact, in the order of the chain.
     """
 
     rules: list[RuleTime]
     code_hashes: list[str]
     versions: list[str]
     machines: list[str]
+    artifacts: list[Artifact]
 
     @property
     def seconds(self) -> float:
@@ -92,8 +130,12 @@ def provenance(inputs: Inputs) -> Provenance:
     """
     seconds: dict[str, list[float]] = {}
     records = []
+    artifacts: list[Artifact] = []
+    known = {anchor(_shown(path, inputs)) for job in _jobs(inputs) for path in job.artifacts}
     for job in _jobs(inputs):
         made = [_sidecar(artifact) for artifact in job.artifacts]
+        for path, record in zip(job.artifacts, made, strict=True):
+            artifacts.append(_artifact(job.rule, path, record, inputs, known))
         seconds.setdefault(job.rule, []).append(max(float(record["wall_seconds"]) for record in made))
         records += made
     return Provenance(
@@ -101,6 +143,7 @@ def provenance(inputs: Inputs) -> Provenance:
         code_hashes=sorted({record["code"]["hash"] for record in records}),
         versions=sorted({record["code"]["habits"] for record in records}),
         machines=sorted({_machine(record["machine"]) for record in records}),
+        artifacts=artifacts,
     )
 
 
@@ -120,6 +163,7 @@ def _jobs(inputs: Inputs) -> Iterator[_Job]:
         yield from (_Job("judging", (inputs.judging(run),)) for run in inputs.runs)
         yield _Job("calibration", (inputs.calibration,))
     yield _Job("statistics", (inputs.results / "statistics",))
+    yield _Job("analyses", (inputs.analyses,))
     yield _Job("claims", (inputs.claims,))
     yield from (_Job("figures", (figure.with_suffix(".json"),)) for figure in inputs.figures)
 
@@ -135,6 +179,44 @@ def _sidecar(artifact: Path) -> dict[str, Any]:
         if key not in content:
             raise ArtifactError(f"{path}: lacks {key}; run `snakemake {artifact}` again")
     return dict(content)
+
+
+def anchor(path: str) -> str:
+    """The anchor of an artifact's entry: its path without slashes and ending."""
+    return path.removesuffix(".parquet").replace("/", "-")
+
+
+def _artifact(rule: str, path: Path, record: dict[str, Any], inputs: Inputs, known: set[str]) -> Artifact:
+    parents = [
+        Parent(shown, str(hash_), _enclosing(shown, known))
+        for name, hash_ in record.get("parents", {}).items()
+        for shown in (_shown(Path(name), inputs),)
+    ]
+    return Artifact(
+        path=_shown(path, inputs),
+        rule=rule,
+        hash=str(record.get("hash", "")),
+        seed=record.get("seed"),
+        settings=yaml.safe_dump(record.get("settings", {}), sort_keys=False, allow_unicode=True),
+        settings_hash=str(record.get("settings_hash", "")),
+        code=record["code"]["hash"],
+        seconds=float(record["wall_seconds"]),
+        parents=parents,
+    )
+
+
+def _shown(path: Path, inputs: Inputs) -> str:
+    """A path as it stands below the working directory, whatever it was called by."""
+    for root, name in ((inputs.results, "results"), (inputs.data, "data")):
+        if path.is_relative_to(root):
+            return f"{name}/{path.relative_to(root)}"
+    return str(path)
+
+
+def _enclosing(path: str, known: set[str]) -> str:
+    """The anchor of the artifact that is ``path`` or holds it; empty when there is none."""
+    places = [path, *(str(folder) for folder in Path(path).parents)]
+    return next((found for place in places if (found := anchor(place)) in known), "")
 
 
 def _machine(machine: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ import base64
 import functools
 import hashlib
 import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from markupsafe import Markup
 
 from habits.params import Params
 from habits.progress import clock
+from habits.report.experiments import EXPERIMENTS
+from habits.report.inputs import Inputs
 from habits.report.labels import (
     AGREEMENT,
     BEHAVIORS,
@@ -30,41 +33,64 @@ from habits.report.labels import (
     priming_name,
     words,
 )
+from habits.report.material import Material
 
 TEMPLATES = Path(__file__).parent / "templates"
 SCRIPTS = ("theme.js", "site.js", "rollouts.js")
 
 
+def _always(params: Params) -> bool:
+    return True
+
+
+def _nothing(inputs: Inputs) -> list[Path]:
+    return []
+
+
 @dataclass(frozen=True)
 class Page:
-    """A page of the site: its file, its name in the navigation, its title."""
+    """A page of the site.
+
+    Attributes:
+        file: its file.
+        name: its name in the navigation.
+        title: its heading.
+        content: what its template shows.
+        group: pages of a group share one entry in the navigation, and a second row of links.
+        template: file in templates/; the page's own name unless given.
+        shown: whether the settings in effect give it anything to say.
+        loads: whether its script loads data files that stand beside it.
+        reads: artifacts that it needs besides `Inputs.files`; said to be missing before anything is written.
+    """
 
     file: str
     name: str
     title: str
+    content: Callable[[Material], Mapping[str, Any]]
+    group: str = ""
+    template: str = ""
+    shown: Callable[[Params], bool] = _always
+    loads: bool = False
+    reads: Callable[[Inputs], list[Path]] = _nothing
 
 
-PAGES = (
-    Page("index.html", "Overview", "Do reasoning habits decide what reinforcement learning can improve?"),
-    Page("figures.html", "Figures", "Figures"),
-    Page("responses.html", "Responses", "Length and language of responses"),
-    Page("rollouts.html", "Rollouts", "Rollouts"),
-    Page("judges.html", "Judges", "How far the judge can be believed"),
-    Page("data.html", "Data", "Priming sets and problems"),
-    Page("social.html", "Social IQa", "Reinforcement learning on social situations"),
-    Page("runs.html", "Runs", "Runs"),
-    Page("settings.html", "Settings", "Settings and provenance"),
-)
+@dataclass(frozen=True)
+class Entry:
+    """An entry of the navigation: a page, or a group of pages named by its first."""
+
+    name: str
+    pages: tuple[Page, ...]
 
 
-def pages_of(params: Params) -> tuple[Page, ...]:
-    """The pages of a run's site; those about a judge and Social IQa only where there is such a thing."""
-    left_out = {"judges.html"} if params.judge == "none" else set()
-    left_out |= set() if params.only("social_iqa").matrix else {"social.html"}
-    return tuple(page for page in PAGES if page.file not in left_out)
+def navigation(pages: Sequence[Page]) -> list[Entry]:
+    """The entries in the order of the pages; a group stands where its first page does."""
+    grouped: dict[str, list[Page]] = {}
+    for page in pages:
+        grouped.setdefault(page.group or page.name, []).append(page)
+    return [Entry(name, tuple(members)) for name, members in grouped.items()]
 
 
-def environment(pages: tuple[Page, ...] = PAGES) -> Environment:
+def environment(pages: Sequence[Page] = ()) -> Environment:
     """The templates with all they may use; an undefined name is an error, not an empty string."""
     made = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -87,11 +113,13 @@ def environment(pages: tuple[Page, ...] = PAGES) -> Environment:
         "metric": metric_name,
         "million": million,
         "probability": probability,
+        "plain": plain,
+        "tail": lambda path: path.rpartition("/")[2],
         "fragment": lambda values: urlencode(values),
     }
     inline = {name: Markup((TEMPLATES / name).read_text()) for name in ("style.css", *SCRIPTS)}
     made.globals |= {
-        "pages": pages,
+        "navigation": navigation(pages),
         "behaviors": BEHAVIORS,
         "reasons": REASONS,
         "agreement": AGREEMENT,
@@ -100,23 +128,30 @@ def environment(pages: tuple[Page, ...] = PAGES) -> Environment:
         "signed3": functools.partial(signed, digits=3),
         "statuses": STATUSES,
         "inline": inline,
+        "figure_pages": {name: e.file for e in EXPERIMENTS for name in e.figures},
         "policy": policy([inline[name] for name in SCRIPTS]),
+        "loading_policy": policy([inline[name] for name in SCRIPTS], "'self' file:"),
     }
     return made
 
 
 def render(templates: Environment, page: Page, **content: Any) -> str:
     """The page as HTML."""
-    return templates.get_template(page.file).render(page=page, **content)
+    return templates.get_template(page.template or page.file).render(page=page, **content)
 
 
-def policy(scripts: list[str]) -> str:
-    """The content security policy under which exactly ``scripts`` run and nothing is fetched."""
+def policy(scripts: list[str], sources: str = "") -> str:
+    """The content security policy under which exactly ``scripts`` run and nothing is fetched.
+
+    Args:
+        sources: where further scripts may come from; the rollout browser loads those that stand beside it.
+    """
     hashes = " ".join(
         f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in scripts
     )
+    allowed = " ".join(filter(None, (hashes, sources)))
     return (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data:; "
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
 
@@ -134,6 +169,11 @@ def points(difference: float, digits: int = 1) -> str:
 def number(value: float, digits: int = 2) -> str:
     """A number with fixed digits and a true minus; an en dash when there is none."""
     return "–" if math.isnan(value) else f"{value:,.{digits}f}".replace("-", "−")
+
+
+def plain(value: float | None) -> str:
+    """A number of a figure in four digits; an en dash when there is none."""
+    return "–" if value is None or math.isnan(value) else f"{value:.4g}".replace("-", "−")
 
 
 def count(value: int) -> str:

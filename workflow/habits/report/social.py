@@ -13,7 +13,7 @@ import pandas as pd
 
 from habits.analysis.claims import Verdict, load_report
 from habits.analysis.social_findings import FindingResult, load_findings_report
-from habits.artifacts import ArtifactError, read_parquet
+from habits.artifacts import read_parquet
 from habits.figures import available_figures, task_of_figure
 from habits.params import Params
 from habits.report.figures import Figure, read_figures
@@ -109,19 +109,6 @@ def social_figures(params: Params, results: Path) -> list[Figure]:
     """The figures about Social IQa."""
     names = [name for name in available_figures(params) if task_of_figure(name) == "social_iqa"]
     return read_figures([results / "figures" / f"{name}.svg" for name in names])
-
-
-def social_files(params: Params, results: Path) -> list[Path]:
-    """What the page is written from; nothing without runs on Social IQa.
-
-    Raises:
-        ArtifactError: it is not there.
-    """
-    if not params.only("social_iqa").matrix:
-        return []
-    if not (results / FOLDER).exists():
-        raise ArtifactError(f"{results / FOLDER} does not exist; make it with `snakemake social_iqa`")
-    return [results / FOLDER, *(figure.files[0] for figure in social_figures(params, results))]
 
 
 def _claims(folder: Path) -> list[Line]:

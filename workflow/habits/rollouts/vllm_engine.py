@@ -73,6 +73,7 @@ def roll_out_with_vllm(
         temperature=params.rollouts.temperature,
         eos=tokenizer.eos_token_id,
         tensor_parallel=max(gpus, 1),
+        eager=gpus == 0,
         dtype=params.runtime.dtype,
         seed=seed % 2**31,
     )

@@ -8,6 +8,7 @@ a shard is missing.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,6 +33,7 @@ class Request:
         temperature: 0 takes the most likely token.
         eos: token id that ends a response.
         tensor_parallel: GPUs.
+        eager: compile nothing; without a GPU that would take minutes.
         dtype: of weights and computation.
         seed: of the engine; each response has its own besides.
     """
@@ -45,6 +47,7 @@ class Request:
     temperature: float
     eos: int
     tensor_parallel: int
+    eager: bool
     dtype: str
     seed: int
 
@@ -66,7 +69,8 @@ def main(path: str) -> None:
 
 
 def start(request: Request) -> Any:
-    """A vLLM engine for the model."""
+    """A vLLM engine for the model, in this process: its batches do not hang on timing, and a kill ends it."""
+    os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
     from vllm import LLM
 
     return LLM(
@@ -74,6 +78,7 @@ def start(request: Request) -> Any:
         dtype=request.dtype,
         seed=request.seed,
         tensor_parallel_size=request.tensor_parallel,
+        enforce_eager=request.eager,
         max_model_len=request.max_model_len,
         logprobs_mode="processed_logprobs",  # under the sampling distribution, temperature included
         generation_config="vllm",  # nothing from the model's own generation settings

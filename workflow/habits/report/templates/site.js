@@ -13,4 +13,14 @@
   });
   system.addEventListener("change", name);
   name();
+
+  // What an address names may stand in something closed: a row of a figure, an artifact.
+  function reveal() {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!target) return;
+    for (let node = target; node; node = node.parentElement) if (node.tagName === "DETAILS") node.open = true;
+    target.scrollIntoView({ block: "center" });
+  }
+  window.addEventListener("hashchange", reveal);
+  if (location.hash) reveal();
 })();

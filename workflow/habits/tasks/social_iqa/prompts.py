@@ -2,8 +2,8 @@
 
 ``base`` is plain text for base models. ``chat`` is a system and a user message which the model's own
 tokenizer turns into text (ChatML for Qwen, headers for Llama): no chat format is written by hand here.
-``short`` is the one of the tiny models: a sentence, a question or an option with its letter is one word. All end in an opened ``<think>``, so that a
-response starts inside the thought. Reads and writes no files.
+``short`` is the one of the tiny models: a sentence, a question or an option with its letter is one word. All
+end in an opened ``<think>``, so that a response starts inside the thought. Reads and writes no files.
 """
 
 from __future__ import annotations

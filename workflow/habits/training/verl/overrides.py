@@ -84,6 +84,16 @@ def engine(key: str, verl: Verl, job: Job, *, offload: bool) -> dict[str, Value]
     }
 
 
+def adapters(model: str, verl: Verl) -> dict[str, Value]:
+    """LoRA of the policy, merged before every sampling; without it (rank 0) all weights are trained."""
+    return {
+        f"{model}.lora_rank": verl.lora_rank,
+        f"{model}.lora_alpha": verl.lora_alpha,
+        f"{model}.target_modules": "all-linear",
+        f"{model}.lora.merge": verl.lora_rank > 0,
+    }
+
+
 def optimizer(
     key: str, rate: float, betas: tuple[float, float], weight_decay: float, grad_clip: float
 ) -> dict[str, Value]:

@@ -99,6 +99,7 @@ def environment(verl: Verl, attempt: Path, ray: Path) -> dict[str, str]:
         "RAY_AUTH_MODE": "disabled",  # else Ray writes a token to the home folder
         "RAY_TMPDIR": str(ray),
         "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_worker_niceness": "0",  # its default of 15 starves training wherever other work runs beside it
         "HYDRA_FULL_ERROR": "1",
         "HF_DATASETS_CACHE": str(ray / "datasets"),
     }

@@ -144,17 +144,19 @@ class Session:
         self.keep()
 
     def keep(self) -> None:
-        """Hand over verl's last checkpoint, with the rows of all steps up to it, if that is not done."""
-        step = self.done
-        target = self.scratch / "checkpoints" / f"step{step}"
-        # verl logs a step after it has saved it; its losses are waited for while it runs.
-        if not step or target.exists() or (self.progress is not None and step not in self.collector.verl):
-            return
-        self.collector.flush(step)
-        weights = self.job.checkpoints / f"global_step_{step}" / "actor" / "huggingface"
-        dtype = torch.bfloat16 if self.verl.platform == "cuda" else torch.float32
-        checkpoints.export(weights, self.start, target, dtype)
-        checkpoints.prune(self.job.checkpoints, keep=step)
+        """Hand over verl's checkpoints, each with the rows up to it, and delete all but the last."""
+        for step in checkpoints.complete(self.job.checkpoints):
+            target = self.scratch / "checkpoints" / f"step{step}"
+            if target.exists():
+                continue
+            # verl logs a step after it has saved it; its losses are waited for while it runs.
+            if self.progress is not None and step not in self.collector.verl:
+                return
+            self.collector.flush(step)
+            weights = self.job.checkpoints / f"global_step_{step}" / "actor" / "huggingface"
+            dtype = torch.bfloat16 if self.verl.platform == "cuda" else torch.float32
+            checkpoints.export(weights, self.start, target, dtype)
+            checkpoints.prune(self.job.checkpoints, before=step)
 
 
 def publish(session: Session, out: Path) -> None:
