@@ -23,6 +23,7 @@ from habits.rollouts.rollouts import sample_rollouts
 from habits.rollouts.vllm_engine import VllmFailedError, roll_out_with_vllm
 from habits.tasks.countdown import TEMPLATES, Problem
 from habits.tasks.countdown.problems import write_problems
+from habits.tasks.countdown.task import make
 from habits.training.interpreter import PYTHON
 from habits.training.roll_out import Graded
 
@@ -54,7 +55,7 @@ def roll_out(checkpoint: Path, scratch: str, template: str = "short", times: int
         params(),
         checkpoint,
         PROBLEMS * times,
-        template=template,
+        task=make(params(), template),
         max_response_tokens=12,
         seed=5,
         gpus=0,
