@@ -70,7 +70,7 @@ def _social(material: Material) -> dict[str, Any]:
     return social(material.params, material.inputs.results)
 
 
-def _reads_social(inputs: Inputs) -> list[Path]:
+def _reads_social(_: Params, inputs: Inputs) -> list[Path]:
     return [inputs.results / FOLDER]
 
 
