@@ -31,10 +31,13 @@ include: "workflow/rules/leakage.smk"
 include: "workflow/rules/sft.smk"
 include: "workflow/rules/rl.smk"
 include: "workflow/rules/rollouts.smk"
+include: "workflow/rules/maths.smk"
+include: "workflow/rules/transfer.smk"
 include: "workflow/rules/behaviors.smk"
 include: "workflow/rules/judging.smk"
 include: "workflow/rules/statistics.smk"
 include: "workflow/rules/analyses.smk"
+include: "workflow/rules/social_statistics.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/calibration.smk"
 include: "workflow/rules/figures.smk"
@@ -46,6 +49,14 @@ rule all_figures:
         expand("results/figures/{name}.{kind}", name=FIGURES, kind=["svg", "png", "pdf", "json"]),
     message:
         "all figures are up to date"
+
+
+rule social_iqa:
+    input:
+        if_social([STATISTICS["social_iqa"]]),
+        expand("results/figures/{name}.{kind}", name=SOCIAL_FIGURES, kind=["svg", "png", "pdf", "json"]),
+    message:
+        "Social IQa is up to date"
 
 
 rule all:

@@ -66,7 +66,9 @@ def planned(*options: str | Path, checkout: Path = ROOT) -> dict[str, int]:
 
 
 AFTER_STATISTICS = {"statistics", "claims", "figures", "report"}
-AFTER_RL = AFTER_STATISTICS | {"rl", "rollouts", "behaviors", "analyses"}
+AFTER_COUNTDOWN = AFTER_STATISTICS | {"rl", "rollouts", "behaviors", "analyses"}
+AFTER_SOCIAL = {"rl", "rollouts", "transfer", "social_statistics", "analyses", "figures", "report"}
+AFTER_RL = AFTER_COUNTDOWN | AFTER_SOCIAL
 
 
 # Checks of the workflow's text
@@ -87,10 +89,10 @@ def test_lint_is_clean() -> None:
 def test_a_plan_has_a_job_for_everything_in_the_matrix(preset: str, tmp_path: Path) -> None:
     params = load(PRESETS / f"{preset}.yaml")
     primed = {(run.model, run.priming, run.seed) for run in params.runs if run.priming != "none"}
-    runs = len(params.runs)
+    runs, social = len(params.only("countdown").runs), len(params.only("social_iqa").runs)
     shards = sum(len(params.pretraining.shards(corpus)) for corpus in params.pretraining.corpora)
     expected = {
-        "problems": 1,
+        "problems": 2 if social else 1,
         "corpus": shards,
         "deduplication": len(params.pretraining.corpora),
         "labels": shards,
@@ -101,8 +103,8 @@ def test_a_plan_has_a_job_for_everything_in_the_matrix(preset: str, tmp_path: Pa
         "priming": len({(priming, seed) for _, priming, seed in primed}),
         "quality": 1,
         "sft": len(primed),
-        "rl": runs,
-        "rollouts": runs,
+        "rl": runs + social,
+        "rollouts": runs + social,
         "behaviors": runs,
         "statistics": 1,
         "analyses": 1,
@@ -110,6 +112,9 @@ def test_a_plan_has_a_job_for_everything_in_the_matrix(preset: str, tmp_path: Pa
         "figures": len(available_figures(params)),
         "report": 1,
     }
+    if social:
+        sets = {line.problems for line in params.transfer} - {"countdown"}
+        expected |= {"maths": len(sets), "transfer": social, "social_statistics": 1}
     if made_from_documents := {priming for _, priming, _ in primed} & set(REWRITTEN):
         expected["rewriting"] = 1
     if params.teacher != "symbolic":
@@ -140,7 +145,7 @@ def test_gpu_jobs_ask_for_what_the_preset_says(tmp_path: Path) -> None:
 
 
 def test_a_judge_is_asked_about_every_run_and_only_if_there_is_one(tmp_path: Path) -> None:
-    params = load(PRESETS / "laptop.yaml")
+    params = load(PRESETS / "laptop.yaml").only("countdown")
     options = ("--configfile", PRESETS / "laptop.yaml", "--directory", tmp_path)
     plan = planned(*options, "--config", "judge=gpt-4o-mini")
     assert plan.pop("judging") == len(params.runs) and plan.pop("calibration") == 1
@@ -190,14 +195,22 @@ def test_rules_keep_one_form() -> None:
         assert sorted(keys, key=order.index) == keys, path
 
 
+TASKS = ("tasks.countdown.task", "tasks.social_iqa.task")
 CODE = {  # which of them is decided by the settings
-    "base_model": ["models.base_model", "models.pretrained"],
+    "base_model": [
+        *("models.base_model", "models.pretrained"),
+        *("models.countdown_corpus", "models.social_iqa_corpus"),
+    ],
     "sft": ["training.sft", "training.verl.sft"],
-    "rl": ["training.rl", "training.verl.rl"],
+    "rl": ["training.rl", "training.verl.rl", *TASKS],
+    "rollouts": ["rollouts.rollouts", *TASKS],
+    "problems": ["tasks.countdown.problems", "tasks.social_iqa.problems"],
     "figures": ["figures"],
 }
 DECLARES = {
-    "model_settings": {"models", "priming", "countdown", "runtime"},
+    "model_settings": {"models", "priming", "countdown", "maths", "runtime"},
+    "problem_settings": {"countdown", "social_iqa"},
+    "task_settings": {"models", "reward", "social_iqa"},
     "instructions": {"models", "priming", "teaching", "countdown"},
     "corpus_settings": {"pretraining"},
     "sft_settings": {"sft", "pretraining_sft"},
@@ -209,7 +222,10 @@ DECLARES = {
     "TEACHER": {"teacher", "llm"},
     "JUDGE": {"judge", "llm"},
     "judge_for": {"judge", "llm"},
+    "TINY_MODELS": {"models"},
     "ANALYSIS": {"matrix", "statistics", "rl"},
+    "SOCIAL_ANALYSIS": {"matrix", "statistics", "rl", "transfer"},
+    "analysis_of_figure": {"matrix", "statistics", "rl", "social_iqa"},
     "PARAMS.model_dump_json()": set(Params.model_fields),
 }
 
@@ -290,8 +306,9 @@ def test_everything_is_there(finished: Path) -> None:
         own, usual = params.runs[run].samples, params.rollouts
         samples = own * len(saved) if own else usual.samples * (len(saved) - 1) + usual.last_samples
         assert len(rollouts) == samples * usual.problems
-        behaviors = pd.read_parquet(finished / f"results/behaviors/{run.path}.parquet")
-        assert set(behaviors["rollout_id"]) == set(rollouts["rollout_id"])
+        if run in params.only("countdown").runs:
+            behaviors = pd.read_parquet(finished / f"results/behaviors/{run.path}.parquet")
+            assert set(behaviors["rollout_id"]) == set(rollouts["rollout_id"])
     assert all((finished / f"results/figures/{name}.svg").exists() for name in available_figures(params))
     assert (finished / "results/claims/claims.json").exists()
     assert "</html>" in (finished / "reports/index.html").read_text()
@@ -353,13 +370,15 @@ def test_snakemakes_own_report_shows_every_figure_and_table(finished: Path, tmp_
 @pytest.mark.parametrize(
     ("change", "rules"),
     [
-        ("rl={learning_rate: 0.0003}", AFTER_RL),
-        ("reward={well_formed: 0.2}", AFTER_RL),
-        ("sft={epochs: 1}", AFTER_RL | {"sft"}),
-        ("priming={traces: 80}", AFTER_RL | {"base_model", "priming", "quality", "sft"}),
+        ("rl={critic_learning_rate: 0.001}", AFTER_RL),
+        ("reward={well_formed: 0.2}", AFTER_COUNTDOWN | {"transfer", "social_statistics"}),
+        ("social_iqa={reward: readme}", AFTER_SOCIAL),
+        ("social_iqa={rl: {learning_rate: 0.001}}", AFTER_SOCIAL),
+        ("sft={epochs: 1}", AFTER_COUNTDOWN | {"sft"}),
+        ("priming={traces: 80}", AFTER_COUNTDOWN | {"base_model", "priming", "quality", "sft"}),
         ("teaching={temperature: 0.7}", {"report"}),
-        ("rollouts={problems: 8}", AFTER_RL - {"rl"}),
-        ("statistics={bootstrap: 100}", AFTER_STATISTICS | {"analyses"}),
+        ("rollouts={problems: 8}", AFTER_RL - {"rl"}),  # transfer takes its batch size and split from there
+        ("statistics={bootstrap: 100}", AFTER_STATISTICS | {"analyses", "social_statistics"}),
         ("preset=renamed", {"report"}),
     ],
 )
@@ -386,8 +405,9 @@ def test_a_setting_of_one_model_or_run_touches_no_other(finished: Path, tmp_path
     ("file", "rules"),
     [
         ("training/rl.py", AFTER_RL),
-        ("analysis/statistics.py", AFTER_STATISTICS),
-        ("analysis/aha_words.py", {"analyses", "figures", "report"}),
+        ("analysis/statistics.py", AFTER_STATISTICS | {"social_statistics"}),
+        ("tasks/social_iqa/stories.py", AFTER_SOCIAL | {"problems", "base_model"}),
+        ("analysis/aha_words.py", {"analyses", "social_statistics", "figures", "report"}),
         ("report/templates/base.html", {"report"}),
         ("progress.py", set()),
     ],

@@ -127,6 +127,7 @@ class VendorServer:
                 web.post("/v1/messages", self._single),
                 web.post("/v1/chat/completions", self._single),
                 web.post("/v1/messages/count_tokens", self._count_tokens),
+                web.post("/v1/responses/input_tokens", self._count_tokens),
                 web.post("/v1/messages/batches", self._create_anthropic),
                 web.get("/v1/messages/batches", self._list),
                 web.get("/v1/messages/batches/{id}", self._look),
@@ -251,8 +252,13 @@ class VendorServer:
         return math.ceil(len(text.encode()) * self.tokens_per_byte)
 
     async def _count_tokens(self, request: web.Request) -> web.Response:
-        asked = asked_of("anthropic", {"max_tokens": 0, **await request.json()})
-        return web.json_response({"input_tokens": self._tokens(asked.system) + self._tokens(asked.user)})
+        body = await request.json()
+        self.calls[request.path] += 1
+        system, user = body.get("instructions", ""), body.get("input", "")
+        if api_of(request) == "anthropic":
+            asked = asked_of("anthropic", {"max_tokens": 0, **body})
+            system, user = asked.system, asked.user
+        return web.json_response({"input_tokens": self._tokens(system) + self._tokens(user)})
 
     # Batches
 

@@ -16,11 +16,13 @@ from safetensors.numpy import save_file
 from habits.analysis.analyses import write_analyses
 from habits.analysis.calibration import write_calibration
 from habits.analysis.claims import Claim, ClaimResult, ClaimsReport, Contrast, PublishedContrast, Side
+from habits.analysis.social_findings import FindingResult, FindingsReport, load_findings
+from habits.analysis.transfer import IN_FORM, METRICS
 from habits.artifacts import replacing, stamp, write_parquet, write_text
 from habits.behaviors.behaviors import CARRIED
 from habits.behaviors.judging import JUDGED_SCHEMA, rater_of, sample_of
 from habits.behaviors.quality import write_quality
-from habits.figures import available_figures
+from habits.figures import FIGURES, available_figures
 from habits.llm.requests import Reply, Request, Usage
 from habits.llm.store import Record, ReplyStore
 from habits.params import Params, RunId, validate
@@ -52,6 +54,7 @@ SMALL_MATRIX = [
     {"model": "plain", "priming": "none", "seeds": [11], "variant": "matched_tokens", "rl": {"steps": 80}},
     {"model": "searching", "priming": "none", "seeds": [11]},
     {"model": "plain", "priming": "backtracking_verification", "seeds": [11, 12]},
+    {"model": "social", "priming": "none", "seeds": [11]},
 ]
 
 
@@ -78,7 +81,8 @@ def finish(params: Params, root: Path) -> tuple[Path, Path]:
         stamp(folder, settings={}, parents=[])
     for run in (run for run in params.runs if run.priming != "none"):
         stamped_folder(results / "sft" / run.model / run.priming / f"seed{run.seed}")
-    stamped_folder(results / "statistics")
+    for name in {FIGURES[name].tables for name in available_figures(params)} - {"analyses", "calibration"}:
+        stamped_folder(results / name)
     stamp(results / "statistics", settings={}, parents=sorted(results.glob("rollouts/**/seed*.parquet")))
     write_analyses(params, results, results / "analyses")
     for priming, seed in {(r.priming, r.seed) for r in params.runs if r.priming != "none"}:
@@ -86,15 +90,48 @@ def finish(params: Params, root: Path) -> tuple[Path, Path]:
     write_quality(params, data / "priming", data / "teaching", results / "quality" / "quality.parquet")
     _problems(params, data / "problems" / "countdown")
     _figures(params, results / "figures")
+    _social(params, results / "social_statistics")
+    countdown = params.only("countdown")
     if params.judge != "none":
-        for run in params.runs:
+        for run in countdown.runs:
             _judging(params, results, run)
-        write_calibration(params, results, results / "calibration")
+        write_calibration(countdown, results, results / "calibration")
         _replies(data / "replies", params)
     claims = results / "claims" / "claims.json"
     write_text(decided().model_dump_json(), claims)
     stamp(claims, settings={}, parents=[])
     return results, data
+
+
+def _social(params: Params, folder: Path) -> None:
+    """What is said of Social IQa: a claim, a finding for each verdict, a transfer table."""
+    findings = load_findings(LAPTOP.parents[1] / "claims" / "social_findings.yaml")
+    results = [
+        FindingResult(
+            finding=finding.model_copy(update={"sentence": f"Said <b>{finding.id}</b>."}),
+            condition="social/none/reinforce_plus_plus",
+            about="word_problems" if finding.id == "transfer" else "",
+            **(
+                {}
+                if finding.id == "mixing_is_rare"
+                else {"effect": 0.031, "low": -0.01, "high": 0.07, "n": 99}
+            ),
+            verdict="not_run" if finding.id == "mixing_is_rare" else "inconclusive",
+            reason=f"Because of {finding.id}.",
+        )
+        for finding in findings
+    ]
+    report = FindingsReport(confidence=0.95, results=results)
+    write_text(report.model_dump_json(), folder / "findings.json")
+    write_text(decided().model_dump_json(), folder / "claims.json")
+    run = {"evaluation": "word_problems", "condition": "social/none/reinforce_plus_plus"}
+    numbers = {"before": 0.25, "after": 0.3, "difference": 0.05, "low": 0.01, "high": 0.09}
+    counted = {"n_problems": 99, "n_seeds": 1}
+    rows = [{**run, "metric": metric, **numbers, **counted} for metric in (*METRICS, IN_FORM)]
+    write_parquet(pd.DataFrame(rows), folder / "transfer.parquet")
+    changed = {"n": 99, "both": 20, "gained": 9, "lost": 4, "neither": 66, "p": 0.267}
+    write_parquet(pd.DataFrame([{**run, "seed": 11, **changed}]), folder / "pairs.parquet")
+    stamp(folder, settings={}, parents=[])
 
 
 def stamped_folder(folder: Path) -> None:

@@ -20,6 +20,7 @@ from habits import jobs
 from habits.cluster_params import PretrainedModel
 from habits.params import Params, ParamsError, load, schema_text
 from habits.params import validate as validate_settings
+from habits.section import Task
 
 PACKAGE = Path(__file__).parent
 PRESETS = PACKAGE.parent / "presets"
@@ -63,10 +64,14 @@ def step(common: Common) -> Iterator[Params]:
 
 
 @app.command
-def problems(*, out: File, common: Common = COMMON) -> None:
-    """Generate the Countdown problems: train, validation and test, disjoint by key."""
+def problems(*, task: Task = "countdown", out: File, common: Common = COMMON) -> None:
+    """Write the problems of a task: train, validation and test, disjoint."""
     with step(common) as params:
-        from habits.tasks.countdown.problems import write_problems
+        if task == "social_iqa":
+            jobs.allow_network()  # the published set may have to be fetched
+            from habits.tasks.social_iqa.problems import write_problems
+        else:
+            from habits.tasks.countdown.problems import write_problems
 
         write_problems(params, out)
 
@@ -98,7 +103,7 @@ def teaching(
     with step(common) as params:
         from habits.priming.teaching import write_teaching
 
-        write_teaching(params, name, problems, out)
+        write_teaching(params.only("countdown"), name, problems, out)
 
 
 @app.command
@@ -192,7 +197,7 @@ def priming(
     with step(common) as params:
         from habits.priming.priming import write_priming
 
-        write_priming(params, priming, seed, problems, teaching, rewriting, out)
+        write_priming(params.only("countdown"), priming, seed, problems, teaching, rewriting, out)
 
 
 @app.command
@@ -201,7 +206,7 @@ def quality(*, priming: File, teaching: File, out: File, common: Common = COMMON
     with step(common) as params:
         from habits.behaviors.quality import write_quality
 
-        write_quality(params, priming, teaching, out)
+        write_quality(params.only("countdown"), priming, teaching, out)
 
 
 @app.command
@@ -269,6 +274,25 @@ def rollouts(
 
 
 @app.command
+def maths(*, name: str, out: File, common: Common = COMMON) -> None:
+    """Write the problems of a maths set for evaluation: word_problems, or a published one, fetched."""
+    with step(common) as params:
+        jobs.allow_network()
+        from habits.tasks.maths.maths import write_maths
+
+        write_maths(params, name, out)
+
+
+@app.command
+def transfer(*, run: str, rl: File, data: File, out: File, common: Common = COMMON) -> None:
+    """Put problems of another task to a run's first and last checkpoint."""
+    with step(common) as params:
+        from habits.rollouts.transfer import sample_transfer
+
+        sample_transfer(params, run, rl, data, out)
+
+
+@app.command
 def behaviors(*, run: str, rollouts: File, out: File, common: Common = COMMON) -> None:
     """Count the four behaviors in a run's rollouts with the symbolic oracle."""
     with step(common) as params:
@@ -283,7 +307,7 @@ def judging(*, run: str, rollouts: File, out: File, common: Common = COMMON) -> 
     with step(common) as params:
         from habits.behaviors.judging import judge_rollouts
 
-        judge_rollouts(params, run, rollouts, out)
+        judge_rollouts(params.only("countdown"), run, rollouts, out)
 
 
 @app.command
@@ -292,7 +316,18 @@ def statistics(*, results: File, out: File, common: Common = COMMON) -> None:
     with step(common) as params:
         from habits.analysis.statistics import write_statistics
 
-        write_statistics(params, results, out)
+        write_statistics(params.only("countdown"), results, out)
+
+
+@app.command
+def social_statistics(
+    *, results: File, problems: File, claims: File, findings: File, out: File, common: Common = COMMON
+) -> None:
+    """Accuracy on Social IQa, transfer to other problems, and what is claimed about both."""
+    with step(common) as params:
+        from habits.analysis.social_statistics import write_social_statistics
+
+        write_social_statistics(params.only("social_iqa"), results, problems, claims, findings, out)
 
 
 @app.command
@@ -301,7 +336,7 @@ def claims(*, statistics: File, claims: File, out: File, common: Common = COMMON
     with step(common) as params:
         from habits.analysis.claims import decide_claims
 
-        decide_claims(params, statistics, claims, out)
+        decide_claims(params.only("countdown"), statistics, claims, out)
 
 
 @app.command
@@ -310,7 +345,7 @@ def calibration(*, results: File, out: File, common: Common = COMMON) -> None:
     with step(common) as params:
         from habits.analysis.calibration import write_calibration
 
-        write_calibration(params, results, out)
+        write_calibration(params.only("countdown"), results, out)
 
 
 @app.command
@@ -391,6 +426,7 @@ def plan(
     judge: str | None = None,
     problems: Path = PROBLEMS,
     results: Path = Path("results"),
+    count: bool = False,
     json: bool = False,
     common: Common = COMMON,
 ) -> None:
@@ -401,25 +437,29 @@ def plan(
         judge: the same.
         problems: the problems folder; they are drawn for the occasion where it is not there yet.
         results: the results folder; rollouts that are there already are counted exactly.
+        count: let the vendors count the tokens of a few prompts (free of charge; wants keys and network).
         json: JSON instead of a table.
     """
     with step(common) as loaded:
         from datetime import date
 
         from habits.behaviors.planning import judging_errands
-        from habits.llm.plan import plan_errands
+        from habits.llm.plan import examples_of, plan_errands
         from habits.llm.store import ReplyStore
+        from habits.llm.tokens import count_examples
         from habits.priming.planning import teaching_errands
         from habits.tasks.countdown.sampling import sample
         from habits.tasks.countdown.table import read_problems
 
         raters = {key: name for key, name in (("teacher", teacher), ("judge", judge)) if name}
-        params = validate_settings({**loaded.model_dump(mode="json"), **raters}, "--teacher, --judge")
+        chosen = validate_settings({**loaded.model_dump(mode="json"), **raters}, "--teacher, --judge")
+        params = chosen.only("countdown")
         source = problems / "train.parquet"
         train = read_problems(source) if source.exists() else sample(params.countdown)["train"]
         errands = [*teaching_errands(params, train), *judging_errands(params, results, train)]
+        counted = count_examples(params.llm, examples_of(errands)) if count else None
         with ReplyStore() as store:
-            bill = plan_errands(params.llm, errands, store, date.today())
+            bill = plan_errands(params.llm, errands, store, date.today(), counted)
         print(bill.to_json() if json else bill.to_text(), end="")
 
 

@@ -20,6 +20,8 @@ INFRASTRUCTURE = frozenset(
         "params",
         "section",
         "cluster_params",
+        "social_params",
+        "transfer_params",
         "llm_params",
         "pretraining_params",
         "mistakes",

@@ -20,7 +20,7 @@ rule figures:
     conda:
         ENVIRONMENT
     params:
-        settings=ANALYSIS,
+        settings=analysis_of_figure,
         documents=settings("pretraining.corpora", "labelling.labeller"),
         judge=judge_for,
         code=code_of_figure,

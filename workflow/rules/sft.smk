@@ -20,7 +20,7 @@ rule sft:
     params:
         settings=settings("training", "runtime"),
         sft=sft_settings,
-        code=code_of_training("sft"),
+        code=fingerprint(trainer("sft")),
     message:
         "sft {wildcards.model}/{wildcards.priming}/seed{wildcards.seed} [{resources.gpu} GPUs, {resources.mem_mb} MB, {resources.runtime} min]"
     shell:

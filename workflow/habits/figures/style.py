@@ -70,6 +70,21 @@ BEHAVIOR_LOOKS = {
     "subgoal_setting": Look("subgoal setting", "#228833", "^"),
     "backward_chaining": Look("backward chaining", "#B8A11F", "v"),
 }
+OVERALL = Look("all", BLACK, "o")
+# Of Social IQa's questions: difficulty of a story, or what is asked.
+GROUP_LOOKS = {
+    "easy": Look("easy", "#56B4E9", "o"),
+    "medium": Look("medium", "#0173B2", "s", "--"),
+    "hard": Look("hard", "#AA1F5D", "D"),
+    "why": Look("why", "#4477AA", "o"),
+    "feel": Look("feelings", "#EE6677", "s"),
+    "next": Look("what next", "#228833", "^"),
+    "before": Look("what before", "#B8A11F", "v"),
+    "need": Look("what is needed", "#CC78BC", "P"),
+    "describe": Look("traits", "#7A4B16", "X"),
+    "happen": Look("what happens", "#6C8F3C", "d"),
+    "other": Look("other", GRAY, "h", ":"),
+}
 
 
 def look(model: str, priming: str) -> Look:

@@ -24,6 +24,8 @@ from habits.llm.providers import (
 from habits.llm.requests import Reply, Request, Usage, printable
 from habits.params import LlmModel
 
+COUNTED = ("model", "system", "messages", "output_config")  # fields that have to do with input
+
 
 class AnthropicMessages:
     """A connection to Anthropic's server, or one that speaks its API."""
@@ -45,6 +47,13 @@ class AnthropicMessages:
             # Not messages.create: its signature lacks what only older models take (temperature).
             response = await self.client.post("/v1/messages", body=body_of(request), cast_to=httpx2.Response)
             return reply_of(json.loads(response.content))
+
+    async def count(self, request: Request) -> int:
+        """See `Provider.count`."""
+        body = {name: value for name, value in body_of(request).items() if name in COUNTED}
+        with self._told():
+            response = await self.client.post("/v1/messages/count_tokens", body=body, cast_to=httpx2.Response)
+            return int(json.loads(response.content)["input_tokens"])
 
     async def close(self) -> None:
         """See `Provider.close`."""

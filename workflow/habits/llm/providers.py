@@ -99,6 +99,10 @@ class Provider(Protocol):
         """The reply to one request. RejectedError: there will never be one."""
         ...
 
+    async def count(self, request: Request) -> int:
+        """Input tokens of a request by the vendor's own counter, which is free of charge."""
+        ...
+
     async def submit(self, intent: str, requests: Sequence[Request]) -> str:
         """Start a batch and return its id. RejectedError: the server does not take it."""
         ...

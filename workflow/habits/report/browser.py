@@ -201,7 +201,7 @@ def _solutions(inputs: Inputs) -> dict[str, str]:
 
 def _write(file: Path, function: str, content: Json, *arguments: int) -> int:
     """A script that calls ``function``; its size in bytes."""
-    packed = gzip.compress(json.dumps(content, separators=(",", ":")).encode(), 9, mtime=0)
+    packed = gzip.compress(json.dumps(content, separators=(",", ":")).encode(), 6, mtime=0)
     words = ", ".join([*map(str, arguments), f'"{base64.b64encode(packed).decode()}"'])
     text = f"{function}({words});\n"
     file.write_text(text)

@@ -128,6 +128,8 @@ def _rows(path: Path, columns: list[str], wanted: set[str]) -> dict[str, list[Re
     """Rows by rollout, one a behavior."""
     found: dict[str, list[Record]] = {}
     table = pq.read_table(path, columns=columns)
+    if not table.num_rows:
+        raise ArtifactError(f"{path} holds no rows; delete it and make it again with `snakemake {path}`")
     names = table["rollout_id"]
     for row in table.filter(pc.is_in(names, pa.array(sorted(wanted), names.type))).to_pylist():
         found.setdefault(row["rollout_id"], []).append(row)

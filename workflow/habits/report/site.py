@@ -43,7 +43,7 @@ def _always(params: Params) -> bool:
     return True
 
 
-def _nothing(inputs: Inputs) -> list[Path]:
+def _nothing(params: Params, inputs: Inputs) -> list[Path]:
     return []
 
 
@@ -71,7 +71,7 @@ class Page:
     template: str = ""
     shown: Callable[[Params], bool] = _always
     loads: bool = False
-    reads: Callable[[Inputs], list[Path]] = _nothing
+    reads: Callable[[Params, Inputs], list[Path]] = _nothing
 
 
 @dataclass(frozen=True)
