@@ -1,8 +1,8 @@
 """Documents through the shards: peak memory and documents per second of one core, by size of the corpus.
 
 Run ``python benchmarks/pretraining_documents.py 50000 1000000``; writes
-benchmarks/results/pretraining_documents.json after each size. Every step runs as in the workflow, one process a
-shard, one after the other; memory is the largest resident set of any of them, and time is processor time.
+benchmarks/results/pretraining_documents.json after each size. Every step runs as in the workflow, one process
+a shard, one after the other; memory is the largest resident set of any of them, time is processor time.
 """
 
 from __future__ import annotations

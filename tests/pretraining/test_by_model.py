@@ -24,6 +24,7 @@ from habits.cli import PRESETS  # noqa: E402
 from habits.params import Params  # noqa: E402
 from habits.pretraining.labels import LabelError, write_labels  # noqa: E402
 from habits.pretraining.rewriting import write_rewriting  # noqa: E402
+from habits.pretraining.vllm_labeller import VllmFailedError  # noqa: E402
 from habits.priming.language import BEHAVIORS  # noqa: E402
 
 CANARY = "sk-canary-5f1e83b0a9d24c77"
@@ -175,3 +176,29 @@ def pretrained(params: Params) -> dict[str, Any]:
 
     model = PretrainedModel(pretrained="./model", revision=None, prompt_template="paper_base")
     return dict.fromkeys(params.models, model)
+
+
+def test_vllm_goes_on_after_its_worker_died(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker's real process with a stand-in for the engine; nothing that was answered is asked again."""
+    (tmp_path / "site").mkdir()
+    stub = (Path(__file__).parent / "vllm_stub.py").read_text()
+    (tmp_path / "site/vllm").mkdir()
+    (tmp_path / "site/vllm/__init__.py").write_text(stub)
+    (tmp_path / "site/vllm/sampling_params.py").write_text(stub)
+    empty = {b: {"evidence": [], "number": 1} for b in BEHAVIORS}
+    said = empty | {"domain": "algebra", "is_problem": True, "is_solution": False}
+    (tmp_path / "said.json").write_text(json.dumps(json.dumps(said)))
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path / 'site'}:{Path(__file__).parents[2] / 'workflow'}")
+    monkeypatch.setattr("habits.pretraining.vllm_labeller.PART", 100)
+    params = settings(labelling={"labeller": "vllm", "model": "some/model"})
+    out = tmp_path / "labels.parquet"
+    with pytest.raises(VllmFailedError, match="code 9"):
+        write_labels(params, "embedded", 0, made.shards[0], made.repeated, out)
+    assert not out.exists()
+    write_labels(params, "embedded", 0, made.shards[0], made.repeated, out)
+    asked = (tmp_path / "asked").read_text().splitlines()
+    table = pd.read_parquet(out)
+    assert len(asked) == len(set(asked)) == len(table) and (table["verification"] == 1).all()
+    assert set(table["rater"]) == {"some/model/joint-1"} and not list(tmp_path.glob("scratch/labels/*"))

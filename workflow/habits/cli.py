@@ -165,7 +165,7 @@ def leakage(*, problems: File, priming: File, documents: File, out: File, common
     with step(common) as params:
         from habits.analysis.leakage import write_leakage
 
-        write_leakage(params, problems, priming, documents, out)
+        write_leakage(params.only("countdown"), problems, priming, documents, out)
 
 
 @app.command
@@ -174,7 +174,7 @@ def rewriting(*, documents: File, labels: File, problems: File, out: File, commo
     with step(common) as params:
         from habits.pretraining.rewriting import write_rewriting
 
-        write_rewriting(params, documents, labels, problems, out)
+        write_rewriting(params.only("countdown"), documents, labels, problems, out)
 
 
 @app.command

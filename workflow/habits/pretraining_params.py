@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from habits.section import Name, Positive, Rate, Section, Share, Weight
+from habits.section import Count, Name, Positive, Rate, Section, Share, Weight
 
 GENERATOR = "generator"
 RULES = "rules"
@@ -44,7 +44,8 @@ class Labelling(Section):
     """Who counts the behaviors in documents, and how."""
 
     labeller: str = Field(description="rules, vllm, or one of llm.models")
-    model: str = Field(description="vllm: the model that it serves")
+    model: str = Field(description="vllm: the model that it loads")
+    gpus: Count = Field(description="vllm: over which the model is spread")
     calls: Literal["joint", "separate"] = Field(
         description="one call a document with quotes, or one a behavior and one for problem and domain"
     )

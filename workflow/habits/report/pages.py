@@ -60,6 +60,10 @@ def _documents(material: Material) -> dict[str, Any]:
     }
 
 
+def _reads_documents(_: Params, inputs: Inputs) -> list[Path]:
+    return document_artifacts(inputs)
+
+
 def _rollouts(material: Material) -> dict[str, Any]:
     return {"browser": material.browser, "judged": material.inputs.params.judge != "none"}
 
@@ -133,7 +137,7 @@ PAGES = (
         "Behaviors in pretraining data",
         _documents,
         shown=has_documents,
-        reads=document_artifacts,
+        reads=_reads_documents,
     ),
     Page("rollouts.html", "Rollouts", "Rollouts", _rollouts, loads=True),
     Page("judges.html", "Judges", "How far the judge can be believed", _judges, shown=_is_judged),
