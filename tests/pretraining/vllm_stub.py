@@ -1,4 +1,6 @@
-"""Stands in for the package vllm in the worker's process: answers from a file, and dies once if it is told to."""
+"""Stands in for the package vllm in the worker's process: answers from a file, and dies once if it is told
+to.
+"""
 
 import json
 import os

@@ -1,7 +1,8 @@
 """Labels by an offline vLLM: no server and no price; replies go to the same store as those of a vendor.
 
-Reads and writes ``data/replies`` (`habits.llm.store`); works under ``scratch/labels``. The engine runs in the GPU
-environment (``vllm_worker``) and answers in parts: what a killed worker has finished is stored by the next one.
+Reads and writes ``data/replies`` (`habits.llm.store`); works under ``scratch/labels``. The engine runs in the
+GPU environment (``vllm_worker``) and answers in parts: what a killed worker has finished is stored by the
+next one.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def ask_vllm(params: Params, requests: Sequence[Request]) -> list[Answer]:
     with ReplyStore() as store:
         missing = list({r.key: r for r in requests if r.key not in store}.values())
         if missing:
-            scratch = SCRATCH / hash_json([request.key for request in missing])
+            scratch = SCRATCH / hash_json([request.key for request in requests])
             _take_in(scratch, missing, store)
             left = [request for request in missing if request.key not in store]
             try:

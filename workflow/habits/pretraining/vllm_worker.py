@@ -1,7 +1,7 @@
 """Answer requests with vLLM: runs in the GPU environment, as ``python -m habits.pretraining.vllm_worker``.
 
-Reads a job (JSON); writes one parquet a part, each at once. Instructions and document come first in every request,
-so questions about the same document share its prefix. Answers with a schema are constrained to it.
+Reads a job (JSON); writes one parquet a part, each at once. Instructions and document come first in every
+request, so questions about the same document share its prefix. Answers with a schema are constrained to it.
 """
 
 from __future__ import annotations
