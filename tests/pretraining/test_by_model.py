@@ -201,4 +201,4 @@ def test_vllm_goes_on_after_its_worker_died(
     asked = (tmp_path / "asked").read_text().splitlines()
     table = pd.read_parquet(out)
     assert len(asked) == len(set(asked)) == len(table) and (table["verification"] == 1).all()
-    assert set(table["rater"]) == {"some/model/joint-1"} and not list(tmp_path.glob("scratch/labels/*"))
+    assert set(table["rater"]) == {"some/model/joint-1"} and not list(tmp_path.glob("scratch/vllm/*"))

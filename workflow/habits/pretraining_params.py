@@ -67,7 +67,7 @@ class Rewriting(Section):
     """The sets made from documents: rich in behaviors (curated), and matched ones without (negative)."""
 
     corpora: list[Name] = Field(description="corpora whose documents are rewritten")
-    rewriter: str = Field(description="symbolic, or one of llm.models")
+    rewriter: str = Field(description="symbolic, vllm (labelling.model), or one of llm.models")
     min_behaviors: Positive = Field(description="labelled instances that make a document rich")
     tokens: Positive = Field(description="response tokens of each set at most")
     max_row_tokens: Positive = Field(description="longest response; a longer one is dropped, never cut")
@@ -97,10 +97,10 @@ def mistakes_in(
         found.append(
             f"labelling.labeller is {labelling.labeller!r}; choose {RULES}, {VLLM}, or of llm.models: {known}"
         )
-    if rewriting.rewriter not in (SYMBOLIC_REWRITER, *models):
+    if rewriting.rewriter not in (SYMBOLIC_REWRITER, VLLM, *models):
         found.append(
             f"rewriting.rewriter is {rewriting.rewriter!r}; "
-            f"choose {SYMBOLIC_REWRITER}, or of llm.models: {known}"
+            f"choose {SYMBOLIC_REWRITER}, {VLLM}, or of llm.models: {known}"
         )
     corpora = ", ".join(pretraining.corpora) or "(empty)"
     for number, name in enumerate(rewriting.corpora):

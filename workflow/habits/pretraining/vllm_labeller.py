@@ -1,6 +1,6 @@
 """Labels by an offline vLLM: no server and no price; replies go to the same store as those of a vendor.
 
-Reads and writes ``data/replies`` (`habits.llm.store`); works under ``scratch/labels``. The engine runs in the
+Reads and writes ``data/replies`` (`habits.llm.store`); works under ``scratch/vllm``. The engine runs in the
 GPU environment (``vllm_worker``) and answers in parts: what a killed worker has finished is stored by the
 next one.
 """
@@ -23,8 +23,7 @@ from habits.pretraining.vllm_worker import Job
 from habits.training import devices
 from habits.training.interpreter import dies_with_parent, gpu_python, package_environment
 
-RULE = "labels"
-SCRATCH = Path("scratch/labels")
+SCRATCH = Path("scratch/vllm")
 PART = 512  # requests that are answered and written at once
 SHOWN = 30  # lines of vLLM's output that an error repeats
 ROOM = 1024  # tokens of instructions and question beside a document, at most
@@ -34,7 +33,7 @@ class VllmFailedError(RuntimeError):
     """vLLM ended with an error; the message has the log's name, above it stands the end of its output."""
 
 
-def ask_vllm(params: Params, requests: Sequence[Request]) -> list[Answer]:
+def ask_vllm(params: Params, requests: Sequence[Request], rule: str) -> list[Answer]:
     """The answers to ``requests``, in their order. What is stored already is not asked again.
 
     Raises:
@@ -44,13 +43,13 @@ def ask_vllm(params: Params, requests: Sequence[Request]) -> list[Answer]:
         missing = list({r.key: r for r in requests if r.key not in store}.values())
         if missing:
             scratch = SCRATCH / hash_json([request.key for request in requests])
-            _take_in(scratch, missing, store)
+            _take_in(scratch, missing, store, rule)
             left = [request for request in missing if request.key not in store]
             try:
                 if left:
                     _run(params, left, scratch)
             finally:
-                _take_in(scratch, missing, store)
+                _take_in(scratch, missing, store, rule)
             shutil.rmtree(scratch, ignore_errors=True)
         stored = store.get(request.key for request in requests)
     return [
@@ -68,7 +67,7 @@ def _run(params: Params, requests: Sequence[Request], scratch: Path) -> None:
         model=settings.model,
         parts=str(scratch / "parts"),
         part_size=PART,
-        max_model_len=params.pretraining.max_tokens * 2 + ROOM + settings.max_tokens,
+        max_model_len=2 * params.pretraining.max_tokens + ROOM + max(r.max_tokens for r in requests),
         tensor_parallel=max(gpus, 1),
         requests=[json.loads(request.to_json()) | {"key": request.key} for request in requests],
     )
@@ -88,7 +87,7 @@ def _run(params: Params, requests: Sequence[Request], scratch: Path) -> None:
         raise VllmFailedError(f"vLLM ended with code {done.returncode}; all it said is in {log}")
 
 
-def _take_in(scratch: Path, requests: Sequence[Request], store: ReplyStore) -> None:
+def _take_in(scratch: Path, requests: Sequence[Request], store: ReplyStore, rule: str) -> None:
     """Store what finished parts hold."""
     known = {request.key: request for request in requests}
     for part in sorted((scratch / "parts").glob("part*.parquet")):
@@ -98,6 +97,6 @@ def _take_in(scratch: Path, requests: Sequence[Request], store: ReplyStore) -> N
                 usage = Usage(input=int(row["input_tokens"]), output=int(row["output_tokens"]))
                 reply = Reply(row["text"], row["stop_reason"], usage, f"vllm-{row['key'][:16]}", row["model"])
                 payment = f"vllm/{row['key']}"
-                records.append(Record(known[row["key"]], reply, payment, time.time(), RULE, 0.0, False))
+                records.append(Record(known[row["key"]], reply, payment, time.time(), rule, 0.0, False))
         store.add(records)
         part.unlink()
