@@ -159,7 +159,7 @@ def measure(params: Params, corpus: str, known: Sample, held_out: Sample) -> dic
         scores = model.fit(features, present).predict_proba(unseen)[:, 1]
         asked_D4[:, place] = (scores >= plan.lower) & (scores < plan.upper)
         certain_D4[:, place] = scores >= plan.upper
-    asked_D = asked_D4.any(axis=1)
+    asked_D: Marks = np.asarray(asked_D4.any(axis=1), np.bool_)
     cascade_D4 = np.where(asked_D[:, None], held_out.present_D4, certain_D4)
     rules_D4 = np.array([[bool(f) for f in find_behaviors(text).values()] for text in held_out.texts])
     strategies = {"rules": (rules_D4, np.zeros_like(asked_D)), "cascade": (cascade_D4, asked_D)}
@@ -231,9 +231,9 @@ def _worth(
         parts.append(("f1", behavior, lambda rows, one=one, other=other: _f1(one[rows], other[rows])))
     parts.append(("asked", "", lambda rows: float(asked_D[rows].mean())))
     tail = (1 - params.statistics.confidence) / 2
-    for measured, behavior, value in parts:
+    for measured, name, value in parts:
         low, high = np.quantile([value(rows) for rows in draws_BD], [tail, 1 - tail])
-        values = (corpus, strategy, measured, behavior, value(slice(None)), low, high, len(asked_D))
+        values = (corpus, strategy, measured, name, value(slice(None)), low, high, len(asked_D))
         yield dict(zip(COLUMNS["held_out"], values, strict=True))
 
 
