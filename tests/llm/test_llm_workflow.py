@@ -112,9 +112,7 @@ def assert_no_key_in(folder: Path, printed: str) -> None:
     assert not leaks
 
 
-def test_sets_are_asked_for_and_chosen_and_again_from_the_store(
-    server: VendorServer, tmp_path: Path
-) -> None:
+def test_sets_are_asked_for_and_chosen_and_again_from_the_store(server: VendorServer, tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir(), second.mkdir()
     traces = [
