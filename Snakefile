@@ -19,15 +19,25 @@ include: "workflow/rules/common.smk"
 include: "workflow/rules/problems.smk"
 include: "workflow/rules/base_model.smk"
 include: "workflow/rules/teaching.smk"
+include: "workflow/rules/corpus.smk"
+include: "workflow/rules/deduplication.smk"
+include: "workflow/rules/labels.smk"
+include: "workflow/rules/pretraining_statistics.smk"
+include: "workflow/rules/cascade.smk"
+include: "workflow/rules/rewriting.smk"
 include: "workflow/rules/priming.smk"
 include: "workflow/rules/quality.smk"
+include: "workflow/rules/leakage.smk"
 include: "workflow/rules/sft.smk"
 include: "workflow/rules/rl.smk"
 include: "workflow/rules/rollouts.smk"
+include: "workflow/rules/maths.smk"
+include: "workflow/rules/transfer.smk"
 include: "workflow/rules/behaviors.smk"
 include: "workflow/rules/judging.smk"
 include: "workflow/rules/statistics.smk"
 include: "workflow/rules/analyses.smk"
+include: "workflow/rules/social_statistics.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/calibration.smk"
 include: "workflow/rules/figures.smk"
@@ -39,6 +49,14 @@ rule all_figures:
         expand("results/figures/{name}.{kind}", name=FIGURES, kind=["svg", "png", "pdf", "json"]),
     message:
         "all figures are up to date"
+
+
+rule social_iqa:
+    input:
+        if_social([STATISTICS["social_iqa"]]),
+        expand("results/figures/{name}.{kind}", name=SOCIAL_FIGURES, kind=["svg", "png", "pdf", "json"]),
+    message:
+        "Social IQa is up to date"
 
 
 rule all:

@@ -24,7 +24,11 @@ SETTINGS = {
     "problems": ["countdown"],
     "base_model": ["models"],
     "priming": ["priming"],
-    "sft": ["sft"],
+    "corpus": ["pretraining"],
+    "labels": ["labelling"],
+    "rewriting": ["rewriting"],
+    "cascade": ["cascade"],
+    "sft": ["sft", "pretraining_sft"],
     "rl": ["rl"],
     "rollouts": ["rollouts"],
     "statistics": ["statistics"],
@@ -118,6 +122,12 @@ def outputs(verb: str, out: Path, options: dict[str, str]) -> list[Path]:
             return [*tables, *(out / f"checkpoints/step{step}/model.safetensors" for step in (0, 4))]
         case "statistics":
             return [out / "curves.parquet", out / "final.parquet"]
+        case "pretraining_statistics":
+            return [out / "shares.parquet"]
+        case "cascade" | "leakage":
+            return [out / f"{verb}.parquet"]
+        case "rewriting":
+            return [out / f"pretraining_{name}.parquet" for name in ("curated", "negative")]
         case "analyses":
             return [out / "length_bins.parquet"]
         case "calibration":

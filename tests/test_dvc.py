@@ -32,6 +32,7 @@ from habits.params import Params
 
 AFTER_RL = {"rl", "rollouts", "behaviors", "statistics", "analyses", "claims", "figures", "report"}
 AFTER_ROLLOUTS = AFTER_RL - {"rl", "rollouts"}
+TABLES = ("results/statistics", "results/analyses", "results/pretraining_statistics")
 ROLLOUTS = "results/rollouts/plain/none/ppo/seed1.parquet"
 
 
@@ -215,7 +216,7 @@ def test_an_accepted_change_reruns_exactly_its_descendants(pulled: Path) -> None
 
 
 def test_small_tables_are_enough_to_draw_every_figure(original: Path, tmp_path: Path) -> None:
-    sparse = clone(original, tmp_path / "sparse", "results/statistics", "results/analyses")
+    sparse = clone(original, tmp_path / "sparse", *TABLES)
     assert not (sparse / "results/rl").exists()
     plan = planned(sparse, "all_figures")
     assert set(plan) == {"figures"}

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from habits.cli import PRESETS, SCHEMA
 from habits.mistakes import sections_in
 from habits.params import Params, ParamsError, load, schema_text, validate
+from habits.social_params import SOCIAL_REWARDS
 from habits.tasks.countdown import TEMPLATES
 from habits.workdir import write_settings
 
@@ -83,6 +84,31 @@ def test_runs_are_named_by_model_priming_algorithm_and_seed() -> None:
         params.run("plain/none/ppo/seed99")
 
 
+def test_a_task_changes_rl_for_its_runs_and_lines_change_that() -> None:
+    params = validate(changed(**{"social_iqa.rl": {"algorithm": "ppo", "steps": 6, "save_every": 2}}))
+    line = next(line for line in params.matrix if line.model == "social")
+    assert (params.rl_settings(line).algorithm, params.rl_settings(line).steps) == ("ppo", 6)
+    grpo = line.model_copy(update={"variant": "groups", "rl": {"algorithm": "grpo", "group_size": 2}})
+    assert (params.rl_settings(grpo).algorithm, params.rl_settings(grpo).steps) == ("grpo", 6)
+    assert params.runs_of(grpo)[0].path == "social/none/grpo_groups/seed1"
+
+
+def test_one_task_alone_has_its_models_runs_and_rl_settings_and_nothing_of_the_other() -> None:
+    params = validate(SMOKE)
+    countdown, social = params.only("countdown"), params.only("social_iqa")
+    assert set(countdown.models) == {"plain", "searching"} and set(social.models) == {"social"}
+    assert {*countdown.runs, *social.runs} == set(params.runs) and not set(countdown.runs) & set(social.runs)
+    assert countdown.rl == params.rl and social.rl.algorithm == SMOKE["social_iqa"]["rl"]["algorithm"]
+    assert "task" not in countdown.model_dump()["models"]["plain"], "Countdown's settings keep their hash"
+
+
+def test_names_of_rewards_stand_for_weights() -> None:
+    weights = {
+        name: validate(changed(**{"social_iqa.reward": name})).social_iqa.reward for name in SOCIAL_REWARDS
+    }
+    assert weights == SOCIAL_REWARDS and weights["readme"].format == 2
+
+
 def test_written_settings_are_the_same_settings(tmp_path: Path) -> None:
     params = validate(SMOKE)
     assert load(write_settings(params, tmp_path)) == params
@@ -146,6 +172,29 @@ def test_a_key_that_was_pasted_into_the_settings_is_not_repeated() -> None:
         ({"countdown.integer_only": False}, ["integer_only true"]),
         ({"rollouts.problems": 1000}, ["rollouts.problems is 1000", "countdown.test has 32"]),
         ({"reward.correct": 0.05}, ["malformed <= well_formed < correct"]),
+        ({"social_iqa.reward": "coed"}, ["social_iqa.reward: 'coed' is no reward; choose code or readme"]),
+        (
+            {"social_iqa.reward": {"correct": -4}},
+            ["social_iqa.reward: must hold: invalid <= wrong < correct"],
+        ),
+        ({"social_iqa.levels": {"easy": 0.5}}, ["social_iqa: levels: the shares must sum to 1"]),
+        ({"social_iqa.levels": {"harsh": 1}}, ["social_iqa.levels.harsh", "'easy', 'medium' or 'hard'"]),
+        ({"social_iqa.train": None}, ["must be numbers where source is stories"]),
+        ({"social_iqa.files": {"train": "x.jsonl"}}, ["files are read where source is published"]),
+        ({"social_iqa.source": "published"}, ["tiny models know the words of stories alone"]),
+        ({"social_iqa.rl": {"stps": 3}}, ["social_iqa.rl.stps is not a setting", "did you mean steps?"]),
+        (
+            {"social_iqa.rl": {"algorithm": "grpo"}},
+            ["social_iqa.rl: algorithm grpo", "group_size must be >= 2"],
+        ),
+        ({"social_iqa.test": 8}, ["rollouts.problems is 16; social_iqa.test has 8"]),
+        (
+            {"models.social.max_positions": 50},
+            ["models.social.max_positions is 50", "a prompt of 32", "need 64"],
+        ),
+        ({"models.social.corpus_lists": 0.9}, ["models.social: ", "must leave room for stories"]),
+        ({"models.social.corpus_search": 0.5}, ["models.social.corpus_search is not a setting"]),
+        ({"matrix.0.model": "social", "matrix.0.priming": "empty_cot"}, ["matrix.0.priming is 'empty_cot'"]),
     ],
 )
 def test_an_impossible_combination_is_told(values: dict[str, Any], words: list[str]) -> None:
@@ -173,6 +222,7 @@ def test_a_pretrained_model_is_pinned(model: dict[str, Any], words: list[str]) -
 
 def test_limits_of_the_tiny_models_do_not_bind_others() -> None:
     raw = changed(**{"models": {"plain": PRETRAINED, "searching": PRETRAINED}})
+    raw["matrix"] = [line for line in raw["matrix"] if line["model"] != "social"]
     raw["countdown"] |= {"number_max": 500, "max_intermediate": None, "integer_only": False}
     assert validate(raw).models["plain"] == validate(raw).models["searching"]
 
@@ -234,7 +284,7 @@ def sections(raw: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         for number, item in enumerate(raw):
             yield from sections(item, (*path, number))
     elif isinstance(raw, dict):
-        if path not in {("models",), ("countdown", "sizes"), ("llm", "models")}:
+        if path not in {("models",), ("countdown", "sizes"), ("social_iqa", "levels"), ("llm", "models")}:
             yield path
         for key, value in raw.items():
             yield from sections(value, (*path, key))

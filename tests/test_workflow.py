@@ -16,11 +16,14 @@ import pandas as pd
 import pytest
 import yaml
 
+import browsing
 from habits import jobs, sources, workdir
 from habits.cli import PRESETS
 from habits.figures import available_figures
 from habits.params import Params, load
-from habits.priming.sets import demonstrations_for
+from habits.priming.sets import REWRITTEN, demonstrations_for
+from habits.report.experiments import EXPERIMENTS
+from habits.report.pages import pages_of
 
 ROOT = Path(__file__).parents[1]
 SMOKE = PRESETS / "smoke.yaml"
@@ -63,7 +66,9 @@ def planned(*options: str | Path, checkout: Path = ROOT) -> dict[str, int]:
 
 
 AFTER_STATISTICS = {"statistics", "claims", "figures", "report"}
-AFTER_RL = AFTER_STATISTICS | {"rl", "rollouts", "behaviors", "analyses"}
+AFTER_COUNTDOWN = AFTER_STATISTICS | {"rl", "rollouts", "behaviors", "analyses"}
+AFTER_SOCIAL = {"rl", "rollouts", "transfer", "social_statistics", "analyses", "figures", "report"}
+AFTER_RL = AFTER_COUNTDOWN | AFTER_SOCIAL
 
 
 # Checks of the workflow's text
@@ -84,15 +89,22 @@ def test_lint_is_clean() -> None:
 def test_a_plan_has_a_job_for_everything_in_the_matrix(preset: str, tmp_path: Path) -> None:
     params = load(PRESETS / f"{preset}.yaml")
     primed = {(run.model, run.priming, run.seed) for run in params.runs if run.priming != "none"}
-    runs = len(params.runs)
+    runs, social = len(params.only("countdown").runs), len(params.only("social_iqa").runs)
+    shards = sum(len(params.pretraining.shards(corpus)) for corpus in params.pretraining.corpora)
     expected = {
-        "problems": 1,
+        "problems": 2 if social else 1,
+        "corpus": shards,
+        "deduplication": len(params.pretraining.corpora),
+        "labels": shards,
+        "pretraining_statistics": 1,
+        "cascade": 1,
+        "leakage": 1,
         "base_model": len({run.model for run in params.runs}),
         "priming": len({(priming, seed) for _, priming, seed in primed}),
         "quality": 1,
         "sft": len(primed),
-        "rl": runs,
-        "rollouts": runs,
+        "rl": runs + social,
+        "rollouts": runs + social,
         "behaviors": runs,
         "statistics": 1,
         "analyses": 1,
@@ -100,8 +112,14 @@ def test_a_plan_has_a_job_for_everything_in_the_matrix(preset: str, tmp_path: Pa
         "figures": len(available_figures(params)),
         "report": 1,
     }
+    if social:
+        sets = {line.problems for line in params.transfer} - {"countdown"}
+        expected |= {"maths": len(sets), "transfer": social, "social_statistics": 1}
+    if made_from_documents := {priming for _, priming, _ in primed} & set(REWRITTEN):
+        expected["rewriting"] = 1
     if params.teacher != "symbolic":
-        expected["teaching"] = len({demonstrations_for(priming) for _, priming, _ in primed})
+        taught = {priming for _, priming, _ in primed} - made_from_documents
+        expected["teaching"] = len({demonstrations_for(priming) for priming in taught})
     if params.judge != "none":
         expected |= {"judging": runs, "calibration": 1}
     assert planned("--configfile", PRESETS / f"{preset}.yaml", "--directory", tmp_path) == expected
@@ -109,7 +127,7 @@ def test_a_plan_has_a_job_for_everything_in_the_matrix(preset: str, tmp_path: Pa
 
 def test_an_llm_teacher_is_asked_once_a_set_whatever_the_seeds(tmp_path: Path) -> None:
     params = load(PRESETS / "laptop.yaml")
-    sets = {demonstrations_for(run.priming) for run in params.runs if run.priming != "none"}
+    sets = {demonstrations_for(run.priming) for run in params.runs if run.priming not in ("none", *REWRITTEN)}
     options = ("--configfile", PRESETS / "laptop.yaml", "--directory", tmp_path)
     plan = planned(*options, "--config", "teacher=claude")
     assert plan.pop("teaching") == len(sets) == 7
@@ -127,7 +145,7 @@ def test_gpu_jobs_ask_for_what_the_preset_says(tmp_path: Path) -> None:
 
 
 def test_a_judge_is_asked_about_every_run_and_only_if_there_is_one(tmp_path: Path) -> None:
-    params = load(PRESETS / "laptop.yaml")
+    params = load(PRESETS / "laptop.yaml").only("countdown")
     options = ("--configfile", PRESETS / "laptop.yaml", "--directory", tmp_path)
     plan = planned(*options, "--config", "judge=gpt-4o-mini")
     assert plan.pop("judging") == len(params.runs) and plan.pop("calibration") == 1
@@ -177,21 +195,37 @@ def test_rules_keep_one_form() -> None:
         assert sorted(keys, key=order.index) == keys, path
 
 
+TASKS = ("tasks.countdown.task", "tasks.social_iqa.task")
 CODE = {  # which of them is decided by the settings
-    "base_model": ["models.base_model", "models.pretrained"],
+    "base_model": [
+        *("models.base_model", "models.pretrained"),
+        *("models.countdown_corpus", "models.social_iqa_corpus"),
+    ],
     "sft": ["training.sft", "training.verl.sft"],
-    "rl": ["training.rl", "training.verl.rl"],
+    "rl": ["training.rl", "training.verl.rl", *TASKS],
+    "rollouts": ["rollouts.rollouts", *TASKS],
+    "problems": ["tasks.countdown.problems", "tasks.social_iqa.problems"],
+    "figures": ["figures"],
 }
 DECLARES = {
-    "model_settings": {"models", "priming", "countdown", "runtime"},
+    "model_settings": {"models", "priming", "countdown", "maths", "runtime"},
+    "problem_settings": {"countdown", "social_iqa"},
+    "task_settings": {"models", "reward", "social_iqa"},
     "instructions": {"models", "priming", "teaching", "countdown"},
+    "corpus_settings": {"pretraining"},
+    "sft_settings": {"sft", "pretraining_sft"},
+    "LABELLER": {"llm"},
+    "REWRITER": {"llm"},
     "rl_settings": {"rl"},
     "rollout_settings": {"rollouts"},
     "TEMPLATES": {"models"},
     "TEACHER": {"teacher", "llm"},
     "JUDGE": {"judge", "llm"},
     "judge_for": {"judge", "llm"},
+    "TINY_MODELS": {"models"},
     "ANALYSIS": {"matrix", "statistics", "rl"},
+    "SOCIAL_ANALYSIS": {"matrix", "statistics", "rl", "transfer"},
+    "analysis_of_figure": {"matrix", "statistics", "rl", "social_iqa"},
     "PARAMS.model_dump_json()": set(Params.model_fields),
 }
 
@@ -272,8 +306,9 @@ def test_everything_is_there(finished: Path) -> None:
         own, usual = params.runs[run].samples, params.rollouts
         samples = own * len(saved) if own else usual.samples * (len(saved) - 1) + usual.last_samples
         assert len(rollouts) == samples * usual.problems
-        behaviors = pd.read_parquet(finished / f"results/behaviors/{run.path}.parquet")
-        assert set(behaviors["rollout_id"]) == set(rollouts["rollout_id"])
+        if run in params.only("countdown").runs:
+            behaviors = pd.read_parquet(finished / f"results/behaviors/{run.path}.parquet")
+            assert set(behaviors["rollout_id"]) == set(rollouts["rollout_id"])
     assert all((finished / f"results/figures/{name}.svg").exists() for name in available_figures(params))
     assert (finished / "results/claims/claims.json").exists()
     assert "</html>" in (finished / "reports/index.html").read_text()
@@ -297,6 +332,17 @@ def test_a_second_run_has_nothing_to_do(finished: Path) -> None:
     run = snakemake("--configfile", SMOKE, "--directory", finished)
     assert "Nothing to be done" in run.stdout, run.stdout
     assert time.monotonic() - started < 30
+
+
+@pytest.mark.skipif(browsing.CHROMIUM is None, reason=browsing.MISSING)
+def test_any_point_of_a_figure_leads_to_its_rollouts_and_to_what_made_it(finished: Path) -> None:
+    """In three clicks, without an error or a request on the way."""
+    pages = [page.file for page in pages_of(load(SMOKE))]
+    with browsing.browsing(finished / "reports") as site:
+        for page in pages:
+            site.open(page)
+        assert browsing.walk(site, [e.file for e in EXPERIMENTS if e.file in pages], most=50) == 50
+        assert site.complaints == []
 
 
 def test_snakemakes_own_report_shows_every_figure_and_table(finished: Path, tmp_path: Path) -> None:
@@ -324,13 +370,15 @@ def test_snakemakes_own_report_shows_every_figure_and_table(finished: Path, tmp_
 @pytest.mark.parametrize(
     ("change", "rules"),
     [
-        ("rl={learning_rate: 0.0003}", AFTER_RL),
-        ("reward={well_formed: 0.2}", AFTER_RL),
-        ("sft={epochs: 1}", AFTER_RL | {"sft"}),
-        ("priming={traces: 80}", AFTER_RL | {"base_model", "priming", "quality", "sft"}),
+        ("rl={critic_learning_rate: 0.001}", AFTER_RL),
+        ("reward={well_formed: 0.2}", AFTER_COUNTDOWN | {"transfer", "social_statistics"}),
+        ("social_iqa={reward: readme}", AFTER_SOCIAL),
+        ("social_iqa={rl: {learning_rate: 0.001}}", AFTER_SOCIAL),
+        ("sft={epochs: 1}", AFTER_COUNTDOWN | {"sft"}),
+        ("priming={traces: 80}", AFTER_COUNTDOWN | {"base_model", "priming", "quality", "sft"}),
         ("teaching={temperature: 0.7}", {"report"}),
-        ("rollouts={problems: 8}", AFTER_RL - {"rl"}),
-        ("statistics={bootstrap: 100}", AFTER_STATISTICS | {"analyses"}),
+        ("rollouts={problems: 8}", AFTER_RL - {"rl"}),  # transfer takes its batch size and split from there
+        ("statistics={bootstrap: 100}", AFTER_STATISTICS | {"analyses", "social_statistics"}),
         ("preset=renamed", {"report"}),
     ],
 )
@@ -357,8 +405,9 @@ def test_a_setting_of_one_model_or_run_touches_no_other(finished: Path, tmp_path
     ("file", "rules"),
     [
         ("training/rl.py", AFTER_RL),
-        ("analysis/statistics.py", AFTER_STATISTICS),
-        ("analysis/aha_words.py", {"analyses", "figures", "report"}),
+        ("analysis/statistics.py", AFTER_STATISTICS | {"social_statistics"}),
+        ("tasks/social_iqa/stories.py", AFTER_SOCIAL | {"problems", "base_model"}),
+        ("analysis/aha_words.py", {"analyses", "social_statistics", "figures", "report"}),
         ("report/templates/base.html", {"report"}),
         ("progress.py", set()),
     ],

@@ -43,7 +43,7 @@ def small_params(backend: str, algorithm: str = "ppo", lora_rank: int = 0, **rl:
     raw["training"] |= {"backend": backend, "verl": None}
     if backend == "verl":
         raw["training"]["verl"] = VERL | {"lora_rank": lora_rank}
-    raw["matrix"] = [{"model": "plain", "priming": "none", "seeds": [11, 12, 13]}]
+    raw["matrix"] = [{"model": "plain", "priming": "none", "seeds": [11, 12, 13, 14, 15]}]
     return settings.validate(raw)
 
 

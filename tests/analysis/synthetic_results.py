@@ -41,6 +41,8 @@ LEVELS = {
     ("plain", "backtracking_subgoal"): Level((0.16, 0.37), (0, 3.5, 3.2, 0), (0, 4.5, 5.7, 0), (68, 94)),
     ("plain", "backtracking_backward"): Level((0.04, 0.16), (0, 1.5, 0, 1.5), (0, 0.8, 0, 1.2), (48, 55)),
     ("plain", "only_backtracking"): Level((0.13, 0.38), (0, 3.8, 0, 0), (0, 5.0, 0, 0), (63, 82)),
+    ("plain", "pretraining_curated"): Level((0.06, 0.3), (2.0, 1.2, 0.4, 0.2), (4.0, 3.0, 0, 0), (42, 80)),
+    ("plain", "pretraining_negative"): Level((0.08, 0.2), tokens=(30, 24)),
     ("plain", "negative_control"): Level((0.12, 0.21), tokens=(20, 21)),
     ("plain", "empty_cot"): Level((0.12, 0.18), tokens=(11, 11)),
     ("plain", "length_matched_empty_cot"): Level((0.02, 0.06), tokens=(65, 60)),

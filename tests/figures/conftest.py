@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
@@ -15,6 +16,8 @@ from synthetic_results import Analysed, analyse  # noqa: E402
 from habits.analysis.analyses import write_analyses  # noqa: E402
 from habits.analysis.calibration import write_calibration  # noqa: E402
 from habits.figures import FIGURES, draw_figure  # noqa: E402
+from habits.params import Params  # noqa: E402
+from habits.priming.language import BEHAVIORS  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +27,19 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Analysed:
     write_judging(run.params, run.results)
     write_calibration(run.params, run.results, run.results / "calibration")
     write_analyses(run.params, run.results, run.results / "analyses")
+    write_document_statistics(run.params, run.results / "pretraining_statistics")
     return run
+
+
+def write_document_statistics(params: Params, out: Path) -> None:
+    rows = [
+        {"corpus": corpus, "domain": "all", "behavior": behavior, "metric": "share", "mean": share}
+        | {"low": 0.9 * share, "high": 1.1 * share, "n_documents": 11_000}
+        for corpus in params.pretraining.corpora
+        for behavior, share in zip(BEHAVIORS, (0.18, 0.09, 0.06, 0.03), strict=True)
+    ]
+    out.mkdir()
+    pd.DataFrame(rows).to_parquet(out / "shares.parquet")
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from synthetic_results import Analysed
 
+from habits import sources
 from habits.analysis.published import LLAMA, QWEN
 from habits.artifacts import ArtifactError
 from habits.figures import FIGURES, available_figures, draw_figure
@@ -39,6 +40,11 @@ DAMAGE = {
         "corrected",
         "behavior == 'backtracking' and rl_step == 40 and priming == 'empty_cot'",
     ),
+    "pretraining_over_steps": (
+        "curves",
+        "metric == 'verification' and priming == 'pretraining_curated' and rl_step == 20",
+    ),
+    "behaviors_in_documents": ("shares", "behavior == 'backtracking'"),
     "cot_length": ("length_slopes", "condition == 'plain/empty_cot/ppo'"),
 }
 
@@ -55,7 +61,7 @@ def test_a_figure_is_written_in_every_format(drawn: Path, name: str) -> None:
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_comes_with_title_caption_and_alternative_text(drawn: Path, name: str) -> None:
     words = json.loads((drawn / f"{name}.json").read_text())
-    assert set(words) == {"title", "caption", "alt"}
+    assert set(words) == {"title", "caption", "alt", "size", "points"}
     assert re.search(r"n = \d+", words["caption"])
     assert "95%" in words["caption"]
     assert len(words["alt"]) > 60
@@ -91,6 +97,32 @@ def test_a_figure_is_the_same_every_time(run: Analysed, drawn: Path, tmp_path: P
         assert (tmp_path / name).read_bytes() == (drawn / name).read_bytes(), kind
 
 
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_changed_plot_reruns_itself_alone(name: str) -> None:
+    plots = {sources.PACKAGE / "figures" / f"{other}.py" for other in FIGURES}
+    assert sources.reached(f"figures.{name}") & plots == {sources.PACKAGE / "figures" / f"{name}.py"}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_every_point_knows_its_row(drawn: Path, run: Analysed, name: str) -> None:
+    """Its table has exactly that row, and the row the number; every point lies inside the picture."""
+    card = json.loads((drawn / f"{name}.json").read_text())
+    assert any(point["origin"]["table"].startswith("results/") for point in card["points"])
+    for point in card["points"]:
+        assert 0 < point["left"] < 1 and 0 < point["top"] < 1
+        table, where = point["origin"]["table"], point["origin"]["where"]
+        if not table.startswith("results/"):
+            continue
+        frame = pd.read_parquet(run.results / table.removeprefix("results/"))
+        rows = frame[(frame[list(where)] == list(where.values())).fillna(False).all(axis=1)]
+        assert len(rows) == 1, (table, where)
+        column = {"corrected": "mean", "agreement": "value", "length_slopes": "slope"}.get(
+            Path(table).stem, "mean"
+        )
+        scale = 100 if column == "slope" else 1
+        assert point["value"] == pytest.approx(scale * rows[column].iloc[0], abs=1e-5)
+
+
 def test_an_unknown_figure_is_an_error_that_lists_the_known(run: Analysed, tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="'acuracy' does not exist; choose one of accuracy_over_steps"):
         draw_figure(run.params, "acuracy", run.statistics, tmp_path)
@@ -112,6 +144,7 @@ def test_a_small_matrix_offers_only_the_figures_it_can_fill(run: Analysed, tmp_p
         "accuracy_over_steps",
         "behaviors_over_steps",
         "response_length_over_steps",
+        "behaviors_in_documents",
         "cot_length",
     ]
     with pytest.raises(ArtifactError, match="plain_vs_searching needs the plain and the searching model"):

@@ -25,7 +25,7 @@ class Site:
 
     @property
     def inputs(self) -> Inputs:
-        return Inputs(self.params, self.results, self.data)
+        return Inputs(self.params.only("countdown"), self.results, self.data, self.params)
 
     def html(self, page: str) -> str:
         return (self.out / page).read_text()

@@ -16,11 +16,13 @@ from safetensors.numpy import save_file
 from habits.analysis.analyses import write_analyses
 from habits.analysis.calibration import write_calibration
 from habits.analysis.claims import Claim, ClaimResult, ClaimsReport, Contrast, PublishedContrast, Side
+from habits.analysis.social_findings import FindingResult, FindingsReport, load_findings
+from habits.analysis.transfer import IN_FORM, METRICS
 from habits.artifacts import replacing, stamp, write_parquet, write_text
 from habits.behaviors.behaviors import CARRIED
 from habits.behaviors.judging import JUDGED_SCHEMA, rater_of, sample_of
 from habits.behaviors.quality import write_quality
-from habits.figures import available_figures
+from habits.figures import FIGURES, available_figures
 from habits.llm.requests import Reply, Request, Usage
 from habits.llm.store import Record, ReplyStore
 from habits.params import Params, RunId, validate
@@ -52,6 +54,7 @@ SMALL_MATRIX = [
     {"model": "plain", "priming": "none", "seeds": [11], "variant": "matched_tokens", "rl": {"steps": 80}},
     {"model": "searching", "priming": "none", "seeds": [11]},
     {"model": "plain", "priming": "backtracking_verification", "seeds": [11, 12]},
+    {"model": "social", "priming": "none", "seeds": [11]},
 ]
 
 
@@ -78,22 +81,57 @@ def finish(params: Params, root: Path) -> tuple[Path, Path]:
         stamp(folder, settings={}, parents=[])
     for run in (run for run in params.runs if run.priming != "none"):
         stamped_folder(results / "sft" / run.model / run.priming / f"seed{run.seed}")
-    stamped_folder(results / "statistics")
+    for name in {FIGURES[name].tables for name in available_figures(params)} - {"analyses", "calibration"}:
+        stamped_folder(results / name)
+    stamp(results / "statistics", settings={}, parents=sorted(results.glob("rollouts/**/seed*.parquet")))
     write_analyses(params, results, results / "analyses")
     for priming, seed in {(r.priming, r.seed) for r in params.runs if r.priming != "none"}:
         _priming(data / "priming" / priming / f"seed{seed}.parquet", params.priming.traces, priming)
     write_quality(params, data / "priming", data / "teaching", results / "quality" / "quality.parquet")
     _problems(params, data / "problems" / "countdown")
     _figures(params, results / "figures")
+    _social(params, results / "social_statistics")
+    countdown = params.only("countdown")
     if params.judge != "none":
-        for run in params.runs:
+        for run in countdown.runs:
             _judging(params, results, run)
-        write_calibration(params, results, results / "calibration")
+        write_calibration(countdown, results, results / "calibration")
         _replies(data / "replies", params)
     claims = results / "claims" / "claims.json"
     write_text(decided().model_dump_json(), claims)
     stamp(claims, settings={}, parents=[])
     return results, data
+
+
+def _social(params: Params, folder: Path) -> None:
+    """What is said of Social IQa: a claim, a finding for each verdict, a transfer table."""
+    findings = load_findings(LAPTOP.parents[1] / "claims" / "social_findings.yaml")
+    results = [
+        FindingResult(
+            finding=finding.model_copy(update={"sentence": f"Said <b>{finding.id}</b>."}),
+            condition="social/none/reinforce_plus_plus",
+            about="word_problems" if finding.id == "transfer" else "",
+            **(
+                {}
+                if finding.id == "mixing_is_rare"
+                else {"effect": 0.031, "low": -0.01, "high": 0.07, "n": 99}
+            ),
+            verdict="not_run" if finding.id == "mixing_is_rare" else "inconclusive",
+            reason=f"Because of {finding.id}.",
+        )
+        for finding in findings
+    ]
+    report = FindingsReport(confidence=0.95, results=results)
+    write_text(report.model_dump_json(), folder / "findings.json")
+    write_text(decided().model_dump_json(), folder / "claims.json")
+    run = {"evaluation": "word_problems", "condition": "social/none/reinforce_plus_plus"}
+    numbers = {"before": 0.25, "after": 0.3, "difference": 0.05, "low": 0.01, "high": 0.09}
+    counted = {"n_problems": 99, "n_seeds": 1}
+    rows = [{**run, "metric": metric, **numbers, **counted} for metric in (*METRICS, IN_FORM)]
+    write_parquet(pd.DataFrame(rows), folder / "transfer.parquet")
+    changed = {"n": 99, "both": 20, "gained": 9, "lost": 4, "neither": 66, "p": 0.267}
+    write_parquet(pd.DataFrame([{**run, "seed": 11, **changed}]), folder / "pairs.parquet")
+    stamp(folder, settings={}, parents=[])
 
 
 def stamped_folder(folder: Path) -> None:
@@ -220,6 +258,7 @@ def _rollout(
         "format_ok": reason != "truncated",
         "correct": correct,
         "reward": 1.0 if correct else 0.1,
+        "mean_entropy": 1.0,
         "reason": reason,
     }
 
@@ -332,7 +371,14 @@ def _problems(params: Params, folder: Path) -> None:
     }
     for split, n in sizes.items():
         extra = [
-            {"operands": 3, "n_solutions": 1 + i % 4, "needs_division": i % 10 == 0, "depth": 1 + i % 2}
+            {
+                "problem_id": f"{min(3, 1 + i % 15)}-3-7={20 + i}",
+                "operands": 3,
+                "n_solutions": 1 + i % 4,
+                "needs_division": i % 10 == 0,
+                "depth": 1 + i % 2,
+                "solution": f"{20 + i} as it should be",
+            }
             for i in range(n)
         ]
         truth = [
@@ -345,7 +391,30 @@ def _problems(params: Params, folder: Path) -> None:
 def _figures(params: Params, folder: Path) -> None:
     for name in available_figures(params):
         title = name.replace("_", " ").capitalize()
-        card = {"title": f"{title} over RL steps", "caption": "Mean, 95% interval.", "alt": f"{title} rises."}
+        card = {
+            "title": f"{title} over RL steps",
+            "caption": "Mean, 95% interval.",
+            "alt": f"{title} rises.",
+            "size": [6.4, 3.0],
+            "points": _points(params),
+        }
         write_text(FIGURE.format(name=name), folder / f"{name}.svg")
         write_text(json.dumps(card), folder / f"{name}.json")
         stamp(folder / f"{name}.json", settings={"figure": name}, parents=[])
+
+
+def _points(params: Params) -> list[dict[str, Any]]:
+    """A point for every run at step 0 and its last one, and a published one."""
+    rows = []
+    for run, line in params.runs.items():
+        steps = params.rl_settings(line).steps
+        for step in (0, steps):
+            where = {"model": run.model, "priming": run.priming, "algorithm": run.algorithm, "rl_step": step}
+            rows.append(_point(step, step / 90, "results/statistics/curves.parquet", where))
+    return [*rows, _point(250, 0.97, "workflow/published/cognitive_behaviors.csv", {"condition": "none"})]
+
+
+def _point(step: int, left: float, table: str, where: dict[str, Any]) -> dict[str, Any]:
+    place = {"panel": "Accuracy", "series": f"{HOSTILE} {len(where)}", "left": left, "top": 0.5}
+    numbers = {"x": step, "value": 0.25, "low": 0.2, "high": None, "n_problems": 12, "n_seeds": 0}
+    return {**place, **numbers, "origin": {"table": table, "where": where}}

@@ -195,6 +195,8 @@ def test_time_of_rules_counts_each_job_once(site):
         "judging": 6,
         "calibration": 1,
         "statistics": 1,
+        "analyses": 1,
+        "pretraining_statistics": 1,
         "claims": 1,
         "figures": len(site.inputs.figures),
     }

@@ -1,10 +1,15 @@
-"""The sample of rollouts: bounded, seeded, the same problems everywhere, texts whole and marked."""
+"""The data of the rollout browser: everything, or whole problems within a size; texts whole and marked."""
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from finished_run import SEARCH, finish, finished_params
@@ -12,8 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from habits.artifacts import write_parquet
+from habits.report.browser import write_browser
 from habits.report.inputs import Inputs
-from habits.report.rollouts import sample_for_page
 from habits.report.spans import Segment, Span, segments
 
 BEHAVIORS = ("verification", "backtracking", "subgoal_setting", "backward_chaining")
@@ -48,49 +53,87 @@ def test_impossible_span_is_an_error(span: Span):
         segments("short", [span])
 
 
-def test_sample_is_bounded_per_run_and_step(site):
-    sample = sample_for_page(site.inputs, per_cell=5)
-    cells = Counter((r["c"], r["seed"], r["step"]) for r in sample.data["rollouts"])
-    assert set(cells.values()) == {5}
-    assert len(cells) == 5 * 5 + 9
-    assert sample.shown == 5 * len(cells) < sample.total
+def unpacked(script: Path) -> dict[str, Any]:
+    """What a script of the browser hands over."""
+    return json.loads(gzip.decompress(base64.b64decode(script.read_text().rpartition(", ")[2].split('"')[1])))
 
 
-def test_every_run_and_step_shows_the_same_problems(site):
-    rows = sample_for_page(site.inputs, per_cell=5).data["rollouts"]
-    problems: dict[tuple[int, int, int], set[str]] = {}
-    for row in rows:
-        problems.setdefault((row["c"], row["seed"], row["step"]), set()).add(row["problem"])
-    assert len({frozenset(found) for found in problems.values()}) == 1
+def columns(folder: Path) -> pd.DataFrame:
+    """The index as a table: condition, seed, step, reason, what the oracle and the judge saw."""
+    index = unpacked(folder / "index.js")
+    cell, outcome, seen = (base64.b64decode(column) for column in index["columns"])
+    cells = [index["cells"][number] for number in np.frombuffer(cell, "<u2")]
+    frame = pd.DataFrame(cells, columns=["condition", "seed", "step"])
+    problems = [name for name, rows, _ in index["problems"] for _ in range(rows)]
+    return frame.assign(outcome=list(outcome), seen=list(seen), problem=problems)
 
 
-def test_budget_takes_the_same_share_from_every_run_and_step(site):
-    full = sample_for_page(site.inputs, per_cell=10)
-    budget = len(json.dumps(full.data)) // 2
-    small = sample_for_page(site.inputs, per_cell=10, budget=budget)
-    assert len(json.dumps(small.data["rollouts"])) <= budget
-    cells = Counter((r["c"], r["seed"], r["step"]) for r in small.data["rollouts"])
-    assert max(cells.values()) - min(cells.values()) <= 1
-    assert 0 < small.shown < full.shown
+def rows(folder: Path) -> list[list[Any]]:
+    """The rows of all shards, in the order of the index."""
+    shards = [unpacked(path) for path in sorted(folder.glob("[0-9]*.js"))]
+    return [row for shard in shards for problem in shard["problems"] for row in problem["rows"]]
+
+
+def test_every_rollout_is_there_with_its_text_and_what_was_seen(site):
+    folder = site.out / "rollouts"
+    frames = [pd.read_parquet(site.inputs.rollouts(run)) for run in site.inputs.runs]
+    table, shown = columns(folder), rows(folder)
+    assert len(table) == len(shown) == sum(map(len, frames))
+    texts = Counter((row[4], row[0]) for row in shown)
+    assert texts == Counter(pair for f in frames for pair in zip(f["response"], f["sample_id"], strict=True))
+    searches = [(row[5], seen) for row, seen in zip(shown, table["seen"], strict=True) if row[4] == SEARCH]
+    assert all(oracle[0] == [2, 1, 1, 1] and seen & 15 == 15 for oracle, seen in searches)
+    assert [SEARCH[a:b] for kind, a, b in _triples(searches[0][0][1]) if kind == 2] == ["goal 12 ;"]
+
+
+def test_the_judge_and_its_stored_replies_are_there(site):
+    folder = site.out / "rollouts"
+    judged = [
+        (row, outcome)
+        for row, outcome in zip(rows(folder), columns(folder)["outcome"], strict=True)
+        if row[6]
+    ]
+    sample = sum(len(pd.read_parquet(site.inputs.judging(run))) for run in site.inputs.runs) // 4
+    assert len(judged) == sample > 0
+    assert all(outcome & 8 for _, outcome in judged)
+    failed = [row for row, outcome in judged if outcome & 32]
+    assert failed and all(None in row[6][0] and row[6][2] for row in failed), "with the reason"
+    assert all(row[6][3][0][0] == "0" * 64 for row, _ in judged)
+
+
+def test_problems_come_whole_and_with_their_solution(site):
+    folder = site.out / "rollouts"
+    index = unpacked(folder / "index.js")
+    table = columns(folder)
+    cells = table.groupby(["condition", "seed", "step"])["problem"]
+    assert cells.nunique().nunique() == 1, "every condition, seed and step has all problems"
+    first = unpacked(folder / "000.js")["problems"]
+    assert len(first) == sum(shard == 0 for *_, shard in index["problems"])
+    assert any(problem["solution"].endswith("as it should be") for problem in first)
+
+
+def test_what_does_not_fit_is_left_out_by_whole_problems(site, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("habits.report.browser.SHARD_LETTERS", 20_000)
+    full = write_browser(site.inputs, tmp_path / "full")
+    half = write_browser(site.inputs, tmp_path / "half", most_bytes=full.bytes // 2)
+    assert half.bytes <= full.bytes // 2 + len((tmp_path / "half/index.js").read_text())
+    assert 0 < half.problems < full.problems == half.all_problems
+    assert half.shown == full.total * half.problems // full.problems
+    few = write_browser(site.inputs, tmp_path / "few", most_letters=1)
+    assert few.problems == 1
 
 
 def test_row_order_of_the_files_does_not_matter(tmp_path):
     params = finished_params()
     results, data = finish(params, tmp_path)
     inputs = Inputs(params, results, data)
-    before = sample_for_page(inputs, per_cell=4)
+    write_browser(inputs, tmp_path / "before")
     for run in inputs.runs:
         for path in (inputs.rollouts(run), inputs.behaviors(run)):
             write_parquet(pd.read_parquet(path).iloc[::-1], path)
-    assert sample_for_page(inputs, per_cell=4) == before
-
-
-def test_marked_rows_hold_counts_and_pieces(site):
-    sample = sample_for_page(site.inputs)
-    row = next(r for r in sample.data["rollouts"] if r["counts"] == [2, 1, 1, 1])
-    assert "".join(p if isinstance(p, str) else p[0] for p in row["text"]) == SEARCH
-    assert ["goal 12 ;", [2], [2]] in row["text"]
-    assert ["no", [0, 1], [0]] in row["text"]
+    write_browser(inputs, tmp_path / "after")
+    for path in (tmp_path / "before").iterdir():
+        assert path.read_bytes() == (tmp_path / "after" / path.name).read_bytes()
 
 
 def test_failed_rating_is_not_a_zero(tmp_path):
@@ -101,6 +144,11 @@ def test_failed_rating_is_not_a_zero(tmp_path):
     frame = pd.read_parquet(path)
     frame.loc[frame["behavior"] == "verification", ["count", "status"]] = [pd.NA, "error"]
     write_parquet(frame, path)
-    rows = sample_for_page(inputs).data["rollouts"]
-    mine = [r for r in rows if r["c"] == 0 and r["seed"] == inputs.runs[0].seed]
-    assert mine and all(r["counts"][0] is None for r in mine)
+    write_browser(inputs, tmp_path / "site")
+    failed = columns(tmp_path / "site")["outcome"].to_numpy() & 16 > 0
+    missing = np.array([row[5][0][0] is None for row in rows(tmp_path / "site")])
+    assert failed.any() and (failed == missing).all() and not failed.all()
+
+
+def _triples(spans: list[int]) -> list[list[int]]:
+    return [spans[i : i + 3] for i in range(0, len(spans), 3)]

@@ -11,8 +11,8 @@ import yaml
 from habits import params as settings
 from habits.artifacts import hash_path
 from habits.models import base_model
-from habits.models.base_model import search_document, train_base_model
-from habits.models.corpus import Corpus
+from habits.models.base_model import train_base_model
+from habits.models.countdown_corpus import Corpus, search_document
 from habits.models.tokenizer import (
     EOS,
     WORDS,

@@ -65,7 +65,7 @@ def paper_settings(**changes: object) -> tuple[settings.Params, Rl]:
 def verl_config(params: settings.Params, rl: Rl, tmp_path: Path, policy: Policy) -> object:
     save_checkpoint(policy, build_tokenizer(), tmp_path)  # with a critic verl reads the model's configuration
     job = Job("parity", *[tmp_path] * 5, seed=1, gpus=4, prompt_tokens=256)
-    return compose("ppo_trainer", rl_overrides(params, rl, job))
+    return compose("ppo_trainer", rl_overrides(params, rl, params.reward, job))
 
 
 def local_scores(policy: Policy, rows: list[list[int]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

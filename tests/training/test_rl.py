@@ -17,6 +17,7 @@ from habits.models.policy import Policy, load_policy, save_checkpoint
 from habits.models.tokenizer import build_tokenizer
 from habits.tasks.countdown import Problem
 from habits.tasks.countdown.problems import write_problems
+from habits.tasks.task import task_of
 from habits.training.rl import run_rl, spread
 from habits.training.roll_out import roll_out
 
@@ -101,7 +102,7 @@ def test_every_algorithm_raises_the_reward(workspace: Path, algorithm: str) -> N
     changes = {"algorithm": algorithm, "group_size": 4, "prompts_per_step": 16, "steps": 30, "save_every": 30}
     params = tiny_params(**changes, learning_rate=0.01)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("habits.training.roll_out.grade", _pay_for_stopping)
+        patch.setattr("habits.tasks.countdown.task.grade", _pay_for_stopping)
         train(params, "run", RUN.replace("ppo", algorithm))
     metrics = result_of("run")[0]
     assert metrics["reward"].tail(5).mean() > metrics["reward"].head(5).mean() + 0.3
@@ -111,7 +112,7 @@ def test_kl_in_the_reward_and_kl_loss_keep_the_policy_near_its_start(workspace: 
     def final_kl(**kl: object) -> float:
         params = tiny_params(steps=20, save_every=20, learning_rate=0.01, **kl)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("habits.training.roll_out.grade", _pay_for_stopping)
+            patch.setattr("habits.tasks.countdown.task.grade", _pay_for_stopping)
             train(params, "run")
         return float(result_of("run")[0]["kl"].tail(5).mean())
 
@@ -153,10 +154,9 @@ def test_a_response_limit_beyond_the_models_positions_is_refused(tiny_policy: Po
             tiny_policy.model,
             build_tokenizer(),
             [Problem((6, 13, 3), 81)],
-            template="short",
+            task=task_of(tiny_params(), "plain"),
             max_response_tokens=250,
             temperature=1.0,
-            reward=settings.Reward(),
             generator=torch.Generator(),
         )
 

@@ -14,10 +14,13 @@ from safetensors.torch import save_file
 from transformers import PreTrainedTokenizerBase
 
 from byte_tokenizers import byte_tokenizer
+from habits import params as settings
+from habits.cli import PRESETS
 from habits.models.policy import Policy, load_policy, save_checkpoint
 from habits.models.tokenizer import build_tokenizer, encode_prompt, encode_response, load_tokenizer
 from habits.params import ParamsError, RunId, Runtime
 from habits.tasks.countdown import TEMPLATES, Problem
+from habits.tasks.countdown.task import make
 from habits.training.guards import Watch
 from habits.training.verl import checkpoints, collect, data, reward
 from habits.training.verl.agent_loop import PlainPrompt
@@ -28,6 +31,7 @@ from verl_cpu import small_params
 
 RUN = RunId(model="plain", priming="none", algorithm="ppo", seed=11)
 RUNTIME = Runtime(threads=1, micro_batch_tokens=1000, dtype="float32", device="cpu")
+TASK = make(settings.load(PRESETS / "laptop.yaml"), "short")
 PROMPT = TEMPLATES["paper_base"].render(Problem((3, 5, 9), 24))
 
 
@@ -99,9 +103,7 @@ def test_a_tokenizer_without_padding_gets_its_end_token(tmp_path: Path) -> None:
 
 def test_a_prompt_beyond_the_limit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match="max_prompt_tokens is 5"):
-        data.write_prompts(
-            [Problem((3, 5, 9), 24)], "short", build_tokenizer(), 5, tmp_path / "train.parquet"
-        )
+        data.write_prompts([Problem((3, 5, 9), 24)], TASK, build_tokenizer(), 5, tmp_path / "train.parquet")
 
 
 @pytest.mark.parametrize(("limit", "stopped"), [(99, True), (3, False)])
@@ -110,7 +112,8 @@ def test_a_cut_off_rollout_is_truncated_and_noted(
 ) -> None:
     monkeypatch.setenv(reward.FOLDER, str(tmp_path))
     output, _ = roll_out(build_tokenizer(), "nums 3 5 9 target 24 <think>", "5 + 3 = 8 </think>", limit)
-    told = output.extra_fields  # type: ignore[attr-defined]
+    shown = {"problem_id": "3-5-9=24", "numbers": [3, 5, 9], "target": 24}
+    told = {**output.extra_fields, "problem": json.dumps(shown)}  # type: ignore[attr-defined]
     truth = {"numbers": [3, 5, 9], "target": 24}
     result = reward.compute_score(
         "countdown", "5 + 3 = 8", truth, told, correct=1.0, well_formed=0.1, malformed=0.0
@@ -136,8 +139,7 @@ def record(step: int, session: int, score: float = 1.0) -> dict[str, object]:
         "acc": float(score == 1.0),
         "format_ok": 1.0,
         "reason": "correct" if score == 1.0 else "wrong_value",
-        "numbers": [3, 5, 9],
-        "target": 24,
+        "problem": {"problem_id": "3-5-9=24", "numbers": [3, 5, 9], "target": 24},
         "response": "r",
     }
 

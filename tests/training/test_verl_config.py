@@ -37,7 +37,7 @@ def model(tiny_policy: Any, tmp_path: Path) -> Path:
 
 def test_the_paper_preset_pins_the_papers_settings(model: Path) -> None:
     params = preset("paper")
-    config = compose("ppo_trainer", rl_overrides(params, params.rl, job(model)))
+    config = compose("ppo_trainer", rl_overrides(params, params.rl, params.reward, job(model)))
     check_rl(config)
     actor, critic, rollout = config.actor_rollout_ref.actor, config.critic, config.actor_rollout_ref.rollout
     assert (config.algorithm.adv_estimator, config.algorithm.gamma, config.algorithm.lam) == ("gae", 1, 1)
@@ -84,7 +84,7 @@ def test_adapters_are_the_policys_only(model: Path) -> None:
     raw["training"]["verl"] |= {"lora_rank": 32, "lora_alpha": 64}
     params = settings.validate(raw)
     rl = params.rl.model_copy(update={"algorithm": "ppo"})
-    config = compose("ppo_trainer", rl_overrides(params, rl, job(model, gpus=1)))
+    config = compose("ppo_trainer", rl_overrides(params, rl, params.reward, job(model, gpus=1)))
     check_rl(config)
     trained = config.actor_rollout_ref.model
     assert (trained.lora_rank, trained.lora_alpha, trained.lora.merge) == (32, 64, True)
@@ -97,7 +97,7 @@ def test_adapters_are_the_policys_only(model: Path) -> None:
 @pytest.mark.parametrize("algorithm", ["grpo", "reinforce_plus_plus", "reinforce_plus_plus_baseline"])
 def test_algorithms_without_a_critic(algorithm: str, model: Path) -> None:
     params = preset("single_gpu", algorithm=algorithm)
-    config = compose("ppo_trainer", rl_overrides(params, params.rl, job(model, gpus=1)))
+    config = compose("ppo_trainer", rl_overrides(params, params.rl, params.reward, job(model, gpus=1)))
     check_rl(config)
     assert config.algorithm.adv_estimator == algorithm
     assert config.actor_rollout_ref.actor.use_kl_loss and not config.algorithm.use_kl_in_reward
@@ -144,6 +144,6 @@ def test_an_unknown_key_is_refused(override: Override) -> None:
 )
 def test_what_verl_takes_without_a_word_is_refused_here(override: Override, words: str, model: Path) -> None:
     params = preset("paper")
-    config = compose("ppo_trainer", [*rl_overrides(params, params.rl, job(model)), override])
+    config = compose("ppo_trainer", [*rl_overrides(params, params.rl, params.reward, job(model)), override])
     with pytest.raises(VerlConfigError, match=words):
         check_rl(config)

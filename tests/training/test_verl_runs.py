@@ -6,6 +6,7 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import psutil
 import pytest
@@ -14,7 +15,8 @@ import torch
 from habits import params as settings
 from habits.models.base_model import train_base_model
 from habits.models.optimization import scratch_folder
-from habits.models.policy import load_policy
+from habits.models.policy import Sequences, load_policy
+from habits.models.tokenizer import encode_prompt, encode_response
 from habits.priming.priming import write_priming
 from habits.rollouts.rollouts import sample_rollouts
 from habits.tasks.countdown.problems import write_problems
@@ -67,6 +69,26 @@ def train(params: settings.Params, out: str, seed: int = 11) -> None:
         run_local(params, run, Path("base"), Path("problems"), Path(out))
 
 
+def check_sampled_by_checkpoints(out: Path, rollouts: pd.DataFrame, params: settings.Params) -> None:
+    """What was sampled after a saved step came from the policy that stands in its folder."""
+    runtime = params.runtime.model_copy(update={"dtype": "float32"})
+    for step in (0, params.rl.save_every):
+        rows = rollouts[rollouts["rl_step"] == step].head(8)
+        if rows.empty:
+            continue  # the last step: nothing is trained after it
+        policy, tokenizer = load_policy(out / f"checkpoints/step{step}", runtime)
+        prompts = [encode_prompt(tokenizer, text) for text in rows["prompt"]]
+        responses = [encode_response(tokenizer, text) for text in rows["response"]]
+        responses = [ids[:length] for ids, length in zip(responses, rows["n_tokens"], strict=True)]
+        sequences = Sequences.build(prompts, responses, 0, torch.device("cpu"))
+        with torch.no_grad():
+            scores = policy.score(sequences).logprob_N.split([len(ids) for ids in responses])
+        # verl hands merged adapters to the sampler in bfloat16.
+        rounded = 0.02 if params.training.verl and params.training.verl.lora_rank else 1e-5
+        for row, score in zip(rows.itertuples(), scores, strict=True):
+            assert row.logprob == pytest.approx(float(score.sum()), abs=rounded * row.n_tokens), step
+
+
 def check_outputs(out: Path, params: settings.Params) -> None:
     metrics = pd.read_parquet(out / "metrics.parquet")
     rollouts = pd.read_parquet(out / "rollouts.parquet")
@@ -79,8 +101,10 @@ def check_outputs(out: Path, params: settings.Params) -> None:
     assert by_step["n_tokens"].sum().tolist() == metrics["rollout_tokens"].tolist()
     assert rollouts["reward"].gt(0).any(), "else the run would test nothing of RL"
     assert metrics["grad_norm"].gt(0).all()
-    saved = sorted(path.name for path in (out / "checkpoints").iterdir())
-    assert saved == [f"step{step}" for step in range(0, params.rl.steps + 1, params.rl.save_every)]
+    if params.training.backend == "verl":
+        check_sampled_by_checkpoints(out, rollouts, params)
+    saved = {path.name for path in (out / "checkpoints").iterdir()}
+    assert saved == {f"step{step}" for step in range(0, params.rl.steps + 1, params.rl.save_every)}
 
 
 def test_ppo_killed_in_the_middle_goes_on_and_can_be_evaluated(workspace: Path) -> None:
@@ -145,17 +169,22 @@ def test_sft_learns_the_traces(workspace: Path, lora_rank: int) -> None:
 
 
 def test_learning_curves_of_both_backends_agree(workspace: Path) -> None:
-    """REINFORCE++ from the same model: both learn, and differ no more than their seeds do."""
-    curves: dict[str, list[pd.Series]] = {"local": [], "verl": []}
+    """REINFORCE++ from the same model: both learn, and differ no more than their seeds do (three standard
+    errors). Seeds differ much: over 12 of them, the local backend's last four steps had a mean reward of
+    0.062 with a standard deviation of 0.015, from 0.019 in the first step."""
+    seeds = {"local": (11, 12, 13, 14, 15), "verl": (11, 12)}
+    curves: dict[str, list[pd.Series]] = {backend: [] for backend in seeds}
     for backend, found in curves.items():
-        params = small_params(backend, "reinforce_plus_plus", steps=10, save_every=10)
-        for seed in (11, 12, 13) if backend == "local" else (11, 12):
+        params = small_params(backend, "reinforce_plus_plus", steps=10, save_every=5)
+        for seed in seeds[backend]:
             train(params, f"curves/{backend}{seed}", seed)
             check_outputs(Path(f"curves/{backend}{seed}"), params)
             found.append(pd.read_parquet(f"curves/{backend}{seed}/metrics.parquet")["reward"])
-    ends = {backend: [curve.tail(4).mean() for curve in found] for backend, found in curves.items()}
+    ends = {backend: np.array([curve.tail(4).mean() for curve in found]) for backend, found in curves.items()}
     print(f"mean reward of the last 4 of 10 steps: {ends}")
-    assert all(curve.tail(4).mean() > 1.5 * curve.iloc[0] for found in curves.values() for curve in found)
-    spread = max(max(values) - min(values) for values in ends.values())
-    gap = abs(sum(ends["local"]) / 3 - sum(ends["verl"]) / 2)
-    assert gap <= max(2 * spread, 0.015), ends
+    start = np.mean([curve.iloc[0] for found in curves.values() for curve in found])
+    assert all(values.mean() > 1.5 * start for values in ends.values()), (start, ends)
+    local, verl = ends["local"], ends["verl"]
+    variance = (local.var() * len(local) + verl.var() * len(verl)) / (len(local) + len(verl) - 2)
+    allowed = 3 * (variance * (1 / len(local) + 1 / len(verl))) ** 0.5
+    assert abs(local.mean() - verl.mean()) <= allowed, ends

@@ -20,6 +20,7 @@ from habits import jobs
 from habits.cluster_params import PretrainedModel
 from habits.params import Params, ParamsError, load, schema_text
 from habits.params import validate as validate_settings
+from habits.section import Task
 
 PACKAGE = Path(__file__).parent
 PRESETS = PACKAGE.parent / "presets"
@@ -63,10 +64,14 @@ def step(common: Common) -> Iterator[Params]:
 
 
 @app.command
-def problems(*, out: File, common: Common = COMMON) -> None:
-    """Generate the Countdown problems: train, validation and test, disjoint by key."""
+def problems(*, task: Task = "countdown", out: File, common: Common = COMMON) -> None:
+    """Write the problems of a task: train, validation and test, disjoint."""
     with step(common) as params:
-        from habits.tasks.countdown.problems import write_problems
+        if task == "social_iqa":
+            jobs.allow_network()  # the published set may have to be fetched
+            from habits.tasks.social_iqa.problems import write_problems
+        else:
+            from habits.tasks.countdown.problems import write_problems
 
         write_problems(params, out)
 
@@ -98,22 +103,101 @@ def teaching(
     with step(common) as params:
         from habits.priming.teaching import write_teaching
 
-        write_teaching(params, name, problems, out)
+        write_teaching(params.only("countdown"), name, problems, out)
+
+
+@app.command
+def corpus(*, corpus: str, shard: int, out: File, common: Common = COMMON) -> None:
+    """Generate or fetch one shard of a corpus: documents, cleaned, cut, with fingerprints."""
+    with step(common) as params:
+        jobs.allow_network()
+        from habits.pretraining.corpus import write_shard
+
+        write_shard(params, corpus, shard, out)
+
+
+@app.command
+def deduplication(*, corpus: str, documents: File, out: File, common: Common = COMMON) -> None:
+    """Find the documents of a corpus that repeat an earlier one, exactly or nearly."""
+    with step(common) as params:
+        from habits.pretraining.deduplication import write_duplicates
+
+        write_duplicates(params, corpus, documents, out)
+
+
+@app.command
+def labels(
+    *, corpus: str, shard: int, documents: File, repeated: File, out: File, common: Common = COMMON
+) -> None:
+    """Count the behaviors in one shard's documents. `habits plan` says what a language model costs.
+
+    Args:
+        documents: the shard.
+        repeated: the documents of the corpus that are left out.
+    """
+    with step(common) as params:
+        from habits.pretraining.labels import write_labels
+
+        write_labels(params, corpus, shard, documents, repeated, out)
+
+
+@app.command
+def pretraining_statistics(*, labels: File, documents: File, out: File, common: Common = COMMON) -> None:
+    """How often behaviors occur in each corpus and domain, with intervals."""
+    with step(common) as params:
+        from habits.analysis.pretraining_statistics import write_pretraining_statistics
+
+        write_pretraining_statistics(params, labels, documents, out)
+
+
+@app.command
+def cascade(*, documents: File, labels: File, out: File, common: Common = COMMON) -> None:
+    """Plan how few documents a language model has to read, and measure what that is worth."""
+    with step(common) as params:
+        from habits.analysis.cascade import write_cascade
+
+        write_cascade(params, documents, labels, out)
+
+
+@app.command
+def leakage(*, problems: File, priming: File, documents: File, out: File, common: Common = COMMON) -> None:
+    """Count what training and evaluation data share."""
+    with step(common) as params:
+        from habits.analysis.leakage import write_leakage
+
+        write_leakage(params, problems, priming, documents, out)
+
+
+@app.command
+def rewriting(*, documents: File, labels: File, problems: File, out: File, common: Common = COMMON) -> None:
+    """Rewrite documents with behaviors, and matched ones without, as question, thought and answer."""
+    with step(common) as params:
+        from habits.pretraining.rewriting import write_rewriting
+
+        write_rewriting(params, documents, labels, problems, out)
 
 
 @app.command
 def priming(
-    *, priming: str, seed: int, problems: File, teaching: File, out: File, common: Common = COMMON
+    *,
+    priming: str,
+    seed: int,
+    problems: File,
+    teaching: File,
+    rewriting: File,
+    out: File,
+    common: Common = COMMON,
 ) -> None:
     """Write the traces of a priming set or control.
 
     Args:
         teaching: folder with the demonstrations of an LLM teacher; the symbolic one needs none.
+        rewriting: folder with the rewritten documents; only sets made from them need it.
     """
     with step(common) as params:
         from habits.priming.priming import write_priming
 
-        write_priming(params, priming, seed, problems, teaching, out)
+        write_priming(params.only("countdown"), priming, seed, problems, teaching, rewriting, out)
 
 
 @app.command
@@ -122,7 +206,7 @@ def quality(*, priming: File, teaching: File, out: File, common: Common = COMMON
     with step(common) as params:
         from habits.behaviors.quality import write_quality
 
-        write_quality(params, priming, teaching, out)
+        write_quality(params.only("countdown"), priming, teaching, out)
 
 
 @app.command
@@ -142,7 +226,8 @@ def sft(
     Args:
         gpus: GPUs that the verl backend trains on.
     """
-    with step(common) as params:
+    with step(common) as settings:
+        params = settings.primed_with(priming)
         if params.training.backend == "verl":
             from habits.training.verl.sft import run_sft as run_verl_sft
 
@@ -189,6 +274,25 @@ def rollouts(
 
 
 @app.command
+def maths(*, name: str, out: File, common: Common = COMMON) -> None:
+    """Write the problems of a maths set for evaluation: word_problems, or a published one, fetched."""
+    with step(common) as params:
+        jobs.allow_network()
+        from habits.tasks.maths.maths import write_maths
+
+        write_maths(params, name, out)
+
+
+@app.command
+def transfer(*, run: str, rl: File, data: File, out: File, common: Common = COMMON) -> None:
+    """Put problems of another task to a run's first and last checkpoint."""
+    with step(common) as params:
+        from habits.rollouts.transfer import sample_transfer
+
+        sample_transfer(params, run, rl, data, out)
+
+
+@app.command
 def behaviors(*, run: str, rollouts: File, out: File, common: Common = COMMON) -> None:
     """Count the four behaviors in a run's rollouts with the symbolic oracle."""
     with step(common) as params:
@@ -203,7 +307,7 @@ def judging(*, run: str, rollouts: File, out: File, common: Common = COMMON) -> 
     with step(common) as params:
         from habits.behaviors.judging import judge_rollouts
 
-        judge_rollouts(params, run, rollouts, out)
+        judge_rollouts(params.only("countdown"), run, rollouts, out)
 
 
 @app.command
@@ -212,7 +316,18 @@ def statistics(*, results: File, out: File, common: Common = COMMON) -> None:
     with step(common) as params:
         from habits.analysis.statistics import write_statistics
 
-        write_statistics(params, results, out)
+        write_statistics(params.only("countdown"), results, out)
+
+
+@app.command
+def social_statistics(
+    *, results: File, problems: File, claims: File, findings: File, out: File, common: Common = COMMON
+) -> None:
+    """Accuracy on Social IQa, transfer to other problems, and what is claimed about both."""
+    with step(common) as params:
+        from habits.analysis.social_statistics import write_social_statistics
+
+        write_social_statistics(params.only("social_iqa"), results, problems, claims, findings, out)
 
 
 @app.command
@@ -221,7 +336,7 @@ def claims(*, statistics: File, claims: File, out: File, common: Common = COMMON
     with step(common) as params:
         from habits.analysis.claims import decide_claims
 
-        decide_claims(params, statistics, claims, out)
+        decide_claims(params.only("countdown"), statistics, claims, out)
 
 
 @app.command
@@ -230,7 +345,7 @@ def calibration(*, results: File, out: File, common: Common = COMMON) -> None:
     with step(common) as params:
         from habits.analysis.calibration import write_calibration
 
-        write_calibration(params, results, out)
+        write_calibration(params.only("countdown"), results, out)
 
 
 @app.command
@@ -289,6 +404,22 @@ def report(*, results: File, data: File, out: File, common: Common = COMMON) -> 
 
 
 @app.command
+def compare(a: str, b: str, /, *, out: Path = Path("compare.html"), log: Path | None = None) -> None:
+    """Compare two finished runs on one page: settings, data, metrics, problems whose outcome changed.
+
+    Args:
+        a: a working directory with results/, or a git revision or DVC experiment of this repository.
+        b: the same.
+        out: the HTML file to write.
+    """
+    with jobs.reported(log):
+        from habits.report.compare import write_comparison
+
+        write_comparison(a, b, out)
+        print(f"{out} compares {a} and {b}")
+
+
+@app.command
 def plan(
     *,
     teacher: str | None = None,
@@ -321,7 +452,8 @@ def plan(
         from habits.tasks.countdown.table import read_problems
 
         raters = {key: name for key, name in (("teacher", teacher), ("judge", judge)) if name}
-        params = validate_settings({**loaded.model_dump(mode="json"), **raters}, "--teacher, --judge")
+        chosen = validate_settings({**loaded.model_dump(mode="json"), **raters}, "--teacher, --judge")
+        params = chosen.only("countdown")
         source = problems / "train.parquet"
         train = read_problems(source) if source.exists() else sample(params.countdown)["train"]
         errands = [*teaching_errands(params, train), *judging_errands(params, results, train)]

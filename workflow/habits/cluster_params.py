@@ -7,38 +7,28 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from habits.section import Count, Positive, Rate, Section, Share, Weight
+from habits.section import Count, Positive, Rate, Section, Share, Task, TinyModel, Weight
+from habits.social_params import SocialModel
 
 Backend = Literal["local", "verl"]
+# Of pretrained models; a tiny model has a template of its own, `short`.
+TEMPLATES_OF: dict[Task, tuple[str, ...]] = {"countdown": ("paper_base",), "social_iqa": ("base", "chat")}
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-class BaseModelSpec(Section):
-    """A tiny base model trained from scratch (Qwen2 architecture)."""
+class BaseModelSpec(TinyModel):
+    """A tiny base model of Countdown, trained from scratch."""
 
-    prompt_template: Literal["short"] = Field(description="the one whose words the tiny tokenizer knows")
-    hidden_size: Positive
-    layers: Positive
-    heads: Positive
-    kv_heads: Positive
-    mlp_size: Positive
-    max_positions: Positive
+    task: Literal["countdown"] = Field("countdown", exclude_if=lambda task: task == "countdown")
     corpus_worksheets: Share = Field(description="share of documents that are worksheets")
     corpus_facts: Share = Field(description="share of arithmetic and comparison documents")
     corpus_search: Share = Field(description="share of the Countdown documents that show search behaviors")
     corpus_correct: Share = Field(description="share of one-attempt documents with a right answer")
-    steps: Positive
-    batch_tokens: Positive
-    sequence_length: Positive
-    learning_rate: Rate
-    seed: int
 
     @model_validator(mode="after")
     def _mix(self) -> BaseModelSpec:
         if self.corpus_worksheets + self.corpus_facts >= 1:
             raise ValueError("corpus_worksheets + corpus_facts must leave room for Countdown documents")
-        if self.hidden_size % self.heads or self.heads % self.kv_heads:
-            raise ValueError("hidden_size must divide by heads, and heads by kv_heads")
         return self
 
 
@@ -49,7 +39,8 @@ class PretrainedModel(Section):
         description="name on the Hub, such as Qwen/Qwen2.5-3B, or a folder (/... or ./...)"
     )
     revision: str | None = Field(description="commit hash on the Hub; null for a folder")
-    prompt_template: Literal["paper_base"] = Field(description="how a problem is written")
+    prompt_template: Literal["paper_base", "base", "chat"] = Field(description="how a problem is written")
+    task: Task = "countdown"
 
     @property
     def is_folder(self) -> bool:
@@ -65,17 +56,28 @@ class PretrainedModel(Section):
                 f"revision is {self.revision!r}; give the commit hash (40 hex digits) that stands on "
                 f"https://huggingface.co/{self.pretrained}/commits/main; a branch moves"
             )
+        known = TEMPLATES_OF[self.task]
+        if self.prompt_template not in known:
+            raise ValueError(
+                f"prompt_template is {self.prompt_template!r}; task {self.task} has {' and '.join(known)}"
+            )
         return self
 
 
 def _kind(model: Any) -> str:
-    """Which section a model's entry is: one that names a pretrained model, or the settings of a tiny one."""
-    pretrained = isinstance(model, PretrainedModel) or (isinstance(model, dict) and "pretrained" in model)
-    return "[PretrainedModel]" if pretrained else "[BaseModelSpec]"
+    """Which section a model's entry is: one that names a pretrained model, or a tiny one of a task."""
+    if isinstance(model, Section):
+        return f"[{type(model).__name__}]"
+    if isinstance(model, dict) and "pretrained" in model:
+        return "[PretrainedModel]"
+    social = isinstance(model, dict) and model.get("task") == "social_iqa"
+    return "[SocialModel]" if social else "[BaseModelSpec]"
 
 
 ModelSpec = Annotated[
-    Annotated[BaseModelSpec, Tag("[BaseModelSpec]")] | Annotated[PretrainedModel, Tag("[PretrainedModel]")],
+    Annotated[BaseModelSpec, Tag("[BaseModelSpec]")]
+    | Annotated[SocialModel, Tag("[SocialModel]")]
+    | Annotated[PretrainedModel, Tag("[PretrainedModel]")],
     Discriminator(_kind),
 ]
 

@@ -25,7 +25,10 @@ from habits.llm_params import LlmModel as LlmModel
 from habits.llm_params import Price as Price
 from habits.mistakes import ExplainedError, explain
 from habits.mistakes import ParamsError as ParamsError
-from habits.section import Name, Positive, Rate, Section, Share, Weight
+from habits.pretraining_params import REWRITTEN, Cascade, Labelling, Pretraining, Rewriting, mistakes_in
+from habits.section import Name, Positive, Rate, Section, Share, Task, TinyModel, Weight
+from habits.social_params import SocialIqa, SocialModel
+from habits.transfer_params import Maths, Transfer
 
 Algorithm = Literal["ppo", "grpo", "reinforce_plus_plus", "reinforce_plus_plus_baseline"]
 Priming = Literal[
@@ -40,8 +43,11 @@ Priming = Literal[
     "length_matched_empty_cot",
     "negative_only",
     "negative_only_give_up",
+    "pretraining_curated",
+    "pretraining_negative",
 ]
 TINY_LARGEST = 100  # the tiny models' vocabulary holds the integers 0 to 100, one token each
+STORY_TOKENS = 32  # of the longest prompt of a social story in the tiny models' template
 
 
 class Countdown(Section):
@@ -207,15 +213,23 @@ class Params(Section):
     judge: str = Field(description="none, or one of llm.models")
     countdown: Countdown
     reward: Reward
+    social_iqa: SocialIqa
     models: dict[Name, ModelSpec] = Field(min_length=1)
     teaching: Teaching
     priming: PrimingSpec
+    pretraining: Pretraining
+    labelling: Labelling
+    cascade: Cascade
+    rewriting: Rewriting
     sft: Sft
+    pretraining_sft: Sft
     rl: Rl
     rollouts: Rollouts
     training: Training
     judging: Judging
     matrix: list[Run] = Field(min_length=1)
+    maths: Maths
+    transfer: list[Transfer]
     statistics: Statistics
     calibration: Calibration
     runtime: Runtime
@@ -239,6 +253,15 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
+    def _social_rl(self) -> Params:
+        try:
+            self.rl_of("social_iqa")
+        except ValidationError as error:
+            lines = [explain(e, Rl, "social_iqa.rl.") for e in error.errors()]
+            raise ExplainedError(lines) from None
+        return self
+
+    @model_validator(mode="after")
     def _matrix(self) -> Params:
         seen: set[RunId] = set()
         problems: list[str] = []
@@ -247,6 +270,8 @@ class Params(Section):
             if line.model not in self.models:
                 known = ", ".join(sorted(self.models))
                 problems.append(f"{here}.model is {line.model!r}; choose one of models: {known}")
+            if self.task_of(line) != "countdown" and line.priming != "none":
+                problems.append(f"{here}.priming is {line.priming!r}; only Countdown has them: choose 'none'")
             try:
                 runs = self.runs_of(line)
             except ValidationError as error:
@@ -259,23 +284,57 @@ class Params(Section):
         return self
 
     @model_validator(mode="after")
-    def _fits(self) -> Params:
-        """What the sections ask of each other."""
-        tiny = {name: model for name, model in self.models.items() if isinstance(model, BaseModelSpec)}
-        if tiny:
-            self._fits_tiny(tiny)
-        if self.training.verl is not None:
-            self._fits_verl(self.training.verl)
-        available = getattr(self.countdown, self.rollouts.split)
-        if self.rollouts.problems > available:
-            raise ValueError(
-                f"rollouts.problems is {self.rollouts.problems}; "
-                f"countdown.{self.rollouts.split} has {available}"
-            )
+    def _transfer(self) -> Params:
+        names = [line.name for line in self.transfer]
+        for number, line in enumerate(self.transfer):
+            here = f"transfer.{number}"
+            if names.count(line.name) > 1:
+                raise ExplainedError([f"{here}.name is {line.name!r}; another line has that name"])
+            if not self.maths.has(line.problems):
+                raise ExplainedError(
+                    [f"{here}.problems is {line.problems!r}; give its commit in maths.revisions or a file"]
+                )
+            known = [name for name, model in self.models.items() if model.task == "social_iqa"]
+            if strange := [name for name in line.models if name not in known]:
+                raise ExplainedError(
+                    [f"{here}.models holds {strange[0]!r}; choose models of social_iqa: {', '.join(known)}"]
+                )
         return self
 
-    def _fits_tiny(self, tiny: dict[str, BaseModelSpec]) -> None:
-        """Numbers and lengths that tiny models can have."""
+    @model_validator(mode="after")
+    def _pretraining(self) -> Params:
+        primings = {line.priming for line in self.matrix}
+        models = list(self.llm.models)
+        if problems := mistakes_in(self.pretraining, self.labelling, self.rewriting, models, set(primings)):
+            raise ExplainedError(problems)
+        return self
+
+    @model_validator(mode="after")
+    def _fits(self) -> Params:
+        """What the sections ask of each other."""
+        tiny = {name: model for name, model in self.models.items() if isinstance(model, TinyModel)}
+        if any(isinstance(model, BaseModelSpec) for model in tiny.values()):
+            self._fits_tiny()
+        social = any(isinstance(model, SocialModel) for model in tiny.values())
+        if social and self.social_iqa.source != "stories":
+            raise ValueError(
+                "social_iqa.source: tiny models know the words of stories alone: set it to stories"
+            )
+        for name, model in tiny.items():
+            self._fits_positions(name, model)
+        if self.training.verl is not None:
+            self._fits_verl(self.training.verl)
+        for task in sorted({self.task_of(line) for line in self.matrix}):
+            available = getattr(getattr(self, task), self.rollouts.split)
+            if available is not None and self.rollouts.problems > available:
+                raise ValueError(
+                    f"rollouts.problems is {self.rollouts.problems}; "
+                    f"{task}.{self.rollouts.split} has {available}"
+                )
+        return self
+
+    def _fits_tiny(self) -> None:
+        """Numbers that tiny models of Countdown can have."""
         numbers = self.countdown
         largest = max(numbers.number_max, numbers.target_max, numbers.max_intermediate or TINY_LARGEST + 1)
         if largest > TINY_LARGEST or not numbers.integer_only:
@@ -283,39 +342,70 @@ class Params(Section):
                 f"models: the tiny models know the integers 0 to {TINY_LARGEST}: keep countdown.number_max, "
                 "target_max and max_intermediate within them and integer_only true"
             )
-        longest = max(
-            self.priming.max_trace_tokens, *(self.rl_settings(m).max_response_tokens for m in self.matrix)
-        )
-        prompt = max(numbers.sizes) + 5  # <bos> nums a b c target t <think>
-        for name, model in tiny.items():
-            if model.max_positions < prompt + longest:
-                raise ValueError(
-                    f"models.{name}.max_positions is {model.max_positions}; a prompt of {prompt} and a "
-                    f"response of {longest} tokens (the larger of rl.max_response_tokens and "
-                    f"priming.max_trace_tokens) need {prompt + longest}"
-                )
+
+    def _fits_positions(self, name: str, model: TinyModel) -> None:
+        """Lengths that a tiny model can have."""
+        social = isinstance(model, SocialModel)
+        # Countdown: <bos> nums a b c target t <think>
+        prompt = STORY_TOKENS if social else max(self.countdown.sizes) + 5
+        limits = {"rl.max_response_tokens": self.rl_of(model.task).max_response_tokens}
+        limits |= {} if social else {"priming.max_trace_tokens": self.priming.max_trace_tokens}
+        lines = [self.rl_settings(line).max_response_tokens for line in self.matrix if line.model == name]
+        longest = max([*limits.values(), *lines])
+        if model.max_positions < prompt + longest:
+            raise ValueError(
+                f"models.{name}.max_positions is {model.max_positions}; a prompt of {prompt} and a "
+                f"response of {longest} tokens ({' or '.join(limits)}, the larger) need {prompt + longest}"
+            )
 
     def _fits_verl(self, verl: Verl) -> None:
         """What verl's trainers take; the rest is asked of verl itself before a job starts."""
         if self.sft.optimizer != "adamw" or self.sft.schedule != "cosine":
             raise ValueError("sft: the verl backend has optimizer adamw and schedule cosine")
-        for number, rl in enumerate(self.rl_settings(line) for line in self.matrix):
-            if rl.prompts_per_step % rl.mini_batches or rl.prompts_per_step % verl.critic_mini_batches:
+        for number, line in enumerate(self.matrix):
+            rl = self.rl_settings(line)
+            critic = verl.critic_mini_batches if rl.algorithm == "ppo" else 1
+            if rl.prompts_per_step % rl.mini_batches or rl.prompts_per_step % critic:
                 raise ValueError(
                     f"matrix.{number}: rl.prompts_per_step is {rl.prompts_per_step}; with the verl backend "
                     f"it must divide by rl.mini_batches ({rl.mini_batches}) and "
                     f"training.verl.critic_mini_batches ({verl.critic_mini_batches})"
                 )
-            longest = verl.max_prompt_tokens + rl.max_response_tokens
+            longest = self.prompt_tokens(self.task_of(line), verl) + rl.max_response_tokens
             if verl.max_tokens_per_gpu < longest:
                 raise ValueError(
                     f"training.verl.max_tokens_per_gpu is {verl.max_tokens_per_gpu}; the longest sequence of "
                     f"matrix.{number} (max_prompt_tokens + rl.max_response_tokens) has {longest} tokens"
                 )
 
+    def task_of(self, line: Run) -> Task:
+        """The task of a matrix line, which is that of its model."""
+        model = self.models.get(line.model)
+        return "countdown" if model is None else model.task
+
+    def prompt_tokens(self, task: Task, verl: Verl) -> int:
+        """The longest prompt of a task that verl's trainers take."""
+        own = self.social_iqa.max_prompt_tokens if task == "social_iqa" else None
+        return own or verl.max_prompt_tokens
+
+    def rl_of(self, task: Task) -> Rl:
+        """The RL settings of a task: ``rl``, with the changes that the task makes."""
+        changes = self.social_iqa.rl if task == "social_iqa" else {}
+        return Rl.model_validate({**self.rl.model_dump(), **changes})
+
+    def primed_with(self, priming: str) -> Params:
+        """These settings with the ``sft`` of a priming set: rewritten documents have one of their own."""
+        return self.model_copy(update={"sft": self.pretraining_sft}) if priming in REWRITTEN else self
+
     def rl_settings(self, line: Run) -> Rl:
-        """The RL settings of a matrix line: ``rl`` with the line's changes, validated again."""
-        return Rl.model_validate({**self.rl.model_dump(), **line.rl})
+        """The RL settings of a matrix line: those of its task with the line's changes, validated again."""
+        return Rl.model_validate({**self.rl_of(self.task_of(line)).model_dump(), **line.rl})
+
+    def only(self, task: Task) -> Params:
+        """The same settings with the models, runs and RL settings of one task alone."""
+        models = {name: model for name, model in self.models.items() if model.task == task}
+        lines = [line for line in self.matrix if self.task_of(line) == task]
+        return self.model_copy(update={"models": models, "matrix": lines, "rl": self.rl_of(task)})
 
     def runs_of(self, line: Run) -> list[RunId]:
         """All runs of a matrix line, one a seed."""

@@ -15,7 +15,20 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 INFRASTRUCTURE = frozenset(
-    {"", "params", "section", "cluster_params", "llm_params", "mistakes", "artifacts", "progress", "cli"}
+    {
+        "",
+        "params",
+        "section",
+        "cluster_params",
+        "social_params",
+        "transfer_params",
+        "llm_params",
+        "pretraining_params",
+        "mistakes",
+        "artifacts",
+        "progress",
+        "cli",
+    }
     | {"jobs", "sources", "workdir", "hashing", "manifests", "versions"}
     # How replies are fetched and kept. What is asked, and what a reply is, stands in llm.requests.
     | {f"llm.{name}" for name in ("client", "session", "singles", "batches", "batch", "intents", "pacing")}

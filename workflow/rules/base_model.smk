@@ -15,9 +15,10 @@ rule base_model:
         ENVIRONMENT
     params:
         model=model_settings,
+        problems=problems_folder,
         code=code_of_base_model,
     message:
         "base_model {wildcards.model}"
     shell:
-        "habits base_model --model {wildcards.model} --problems data/problems/countdown"
+        "habits base_model --model {wildcards.model} --problems {params.problems}"
         " --out {output} --log {log}"

@@ -20,9 +20,10 @@ rule figures:
     conda:
         ENVIRONMENT
     params:
-        settings=ANALYSIS,
+        settings=analysis_of_figure,
+        documents=settings("pretraining.corpora", "labelling.labeller"),
         judge=judge_for,
-        code=fingerprint("figures"),
+        code=code_of_figure,
     message:
         "figures {wildcards.name}"
     shell:

@@ -5,6 +5,7 @@ rule priming:
     input:
         "data/problems/countdown/train.parquet",
         demonstrations,
+        rows_for,
     output:
         "data/priming/{priming}/seed{seed}.parquet",
     log:
@@ -22,4 +23,4 @@ rule priming:
         "priming {wildcards.priming} seed {wildcards.seed}"
     shell:
         "habits priming --priming {wildcards.priming} --seed {wildcards.seed} --problems data/problems/countdown"
-        " --teaching data/teaching --out {output} --log {log}"
+        " --teaching data/teaching --rewriting data/rewriting --out {output} --log {log}"

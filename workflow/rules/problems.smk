@@ -1,20 +1,22 @@
-"""problems: Countdown puzzles, three disjoint splits."""
+"""problems: those of a task, in three disjoint splits."""
 
 
 rule problems:
+    input:
+        published_files,
     output:
-        expand("data/problems/countdown/{split}.parquet", split=["train", "validation", "test"]),
+        expand("data/problems/{{task}}/{split}.parquet", split=SPLITS),
     log:
-        "logs/problems.log",
+        "logs/problems/{task}.log",
     benchmark:
-        "logs/problems.tsv"
+        "logs/problems/{task}.tsv"
     priority: 10**9
     conda:
         ENVIRONMENT
     params:
-        settings=settings("countdown"),
-        code=fingerprint("tasks.countdown.problems"),
+        settings=problem_settings,
+        code=code_of_problems,
     message:
-        "problems"
+        "problems {wildcards.task}"
     shell:
-        "habits problems --out data/problems/countdown --log {log}"
+        "habits problems --task {wildcards.task} --out data/problems/{wildcards.task} --log {log}"

@@ -4,7 +4,7 @@
 rule rl:
     input:
         start=start_of_rl,
-        problems="data/problems/countdown/train.parquet",
+        problems=training_problems,
     output:
         directory(f"results/rl/{RUN}/checkpoints"),
         f"results/rl/{RUN}/metrics.parquet",
@@ -22,12 +22,13 @@ rule rl:
         **resources_of("rl"),
     params:
         run=RUN,
-        settings=settings("reward", "training", "runtime"),
+        settings=settings("training", "runtime"),
+        task=task_settings,
         rl=rl_settings,
-        templates=TEMPLATES,
-        code=code_of_training("rl"),
+        problems=problems_folder,
+        code=code_of_run(trainer("rl")),
     message:
         "rl {params.run} [{resources.gpu} GPUs, {resources.mem_mb} MB, {resources.runtime} min]"
     shell:
-        "habits rl --run {params.run} --start {input.start} --problems data/problems/countdown"
+        "habits rl --run {params.run} --start {input.start} --problems {params.problems}"
         " --gpus {resources.gpu} --out results/rl/{params.run} --log {log}"

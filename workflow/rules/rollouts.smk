@@ -4,7 +4,7 @@
 rule rollouts:
     input:
         checkpoints=f"results/rl/{RUN}/checkpoints",
-        problems=f"data/problems/countdown/{PARAMS.rollouts.split}.parquet",
+        problems=evaluation_problems,
     output:
         f"results/rollouts/{RUN}.parquet",
     log:
@@ -18,12 +18,13 @@ rule rollouts:
         **resources_of("rollouts"),
     params:
         run=RUN,
-        settings=settings("reward", "runtime"),
+        settings=settings("runtime"),
+        task=task_settings,
         rollouts=rollout_settings,
-        templates=TEMPLATES,
-        code=fingerprint("rollouts.rollouts"),
+        problems=problems_folder,
+        code=code_of_run("rollouts.rollouts"),
     message:
         "rollouts {params.run} [{resources.gpu} GPUs, {resources.mem_mb} MB, {resources.runtime} min]"
     shell:
-        "habits rollouts --run {params.run} --rl results/rl/{params.run} --problems data/problems/countdown"
+        "habits rollouts --run {params.run} --rl results/rl/{params.run} --problems {params.problems}"
         " --gpus {resources.gpu} --out {output} --log {log}"

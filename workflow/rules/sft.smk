@@ -18,8 +18,9 @@ rule sft:
     resources:
         **resources_of("sft"),
     params:
-        settings=settings("sft", "training", "runtime"),
-        code=code_of_training("sft"),
+        settings=settings("training", "runtime"),
+        sft=sft_settings,
+        code=fingerprint(trainer("sft")),
     message:
         "sft {wildcards.model}/{wildcards.priming}/seed{wildcards.seed} [{resources.gpu} GPUs, {resources.mem_mb} MB, {resources.runtime} min]"
     shell:

@@ -6,6 +6,7 @@ Reads ``workflow/claims/*.yaml`` and ``results/statistics/per_problem.parquet``;
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -39,6 +40,7 @@ class Side(Record):
 
     model: str
     priming: Priming
+    before_rl: bool = Field(False, exclude_if=lambda value: not value, description="at RL step 0")
 
 
 class PublishedContrast(Record):
@@ -183,7 +185,10 @@ def judge(params: Params, claims: list[Claim], found: dict[ConditionKey, Conditi
     ran = [c for c in claims if set(sides[c.id]) <= in_matrix]
     contrasts = {}
     for claim in ran:
-        better, worse = (_find(found, key) for key in sides[claim.id])
+        better, worse = (
+            _at(_find(found, key), side)
+            for key, side in zip(sides[claim.id], (claim.better, claim.worse), strict=True)
+        )
         contrasts[claim.id] = contrast(claim, better, worse, points, resampler)
     adjusted = dict(zip(contrasts, holm([c.p for c in contrasts.values()]), strict=True))
     results = []
@@ -273,6 +278,18 @@ def _sides(claim: Claim, algorithm: str) -> tuple[ConditionKey, ConditionKey]:
         ConditionKey(side.model, side.priming, algorithm) for side in (claim.better, claim.worse)
     )
     return better, worse
+
+
+def _at(condition: Condition, side: Side) -> Condition:
+    """The evaluations of a condition that a side of a claim is about: all, or the one before RL."""
+    if not side.before_rl:
+        return condition
+    return replace(
+        condition,
+        steps=condition.steps[:1],
+        values_T_M_S_P=condition.values_T_M_S_P[:1],
+        samples_T_S_P=condition.samples_T_S_P[:1],
+    )
 
 
 def _find(found: dict[ConditionKey, Condition], key: ConditionKey) -> Condition:

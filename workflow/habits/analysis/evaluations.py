@@ -21,8 +21,9 @@ from habits.params import Params, Rl, RunId
 
 BEHAVIORS = ("verification", "backtracking", "subgoal_setting", "backward_chaining")
 SHARES = ("accuracy", "truncated", "format_ok")
-METRICS = (*SHARES, "n_tokens", "reward", "entropy", *BEHAVIORS)
 ORACLE = "oracle"
+MEASURED = (*SHARES, "n_tokens", "reward", "entropy")
+METRICS = (*MEASURED, *BEHAVIORS)
 IDENTITY = ["model", "priming", "algorithm"]
 CELL = ["rl_step", "problem_id"]
 ROLLOUT_COLUMNS = {
@@ -80,9 +81,14 @@ class Condition:
         return pass_at_k(self.samples_T_S_P[self.steps.index(step)], self.correct(step), k)
 
 
-def read_per_problem(params: Params, results: Path) -> pd.DataFrame:
-    """Every run of the matrix as one row a (run, rl_step, problem): n_samples and the mean of each metric."""
-    tables = [_run_per_problem(results, run, params.rl_settings(line)) for run, line in params.runs.items()]
+def read_per_problem(params: Params, results: Path, metrics: tuple[str, ...] = METRICS) -> pd.DataFrame:
+    """Every run of the matrix as one row a (run, rl_step, problem): n_samples and the mean of each metric.
+
+    Behavior counts are read where ``metrics`` names them; only Countdown has any.
+    """
+    tables = [
+        _run_per_problem(results, run, params.rl_settings(line), metrics) for run, line in params.runs.items()
+    ]
     return pd.concat(tables, ignore_index=True)
 
 
@@ -113,24 +119,31 @@ def _condition(key: ConditionKey, table: pd.DataFrame) -> Condition:
             f"condition {key.path}: its seeds do not share evaluation steps and problems "
             f"({sizes.to_dict()} problems by seed and step); evaluate all seeds on the same problems"
         )
-    values = ordered[list(METRICS)].to_numpy(dtype=float).reshape(*shape, len(METRICS))
+    metrics = tuple(metric for metric in METRICS if metric in ordered)
+    values = ordered[list(metrics)].to_numpy(dtype=float).reshape(*shape, len(metrics))
     samples = ordered["n_samples"].to_numpy(dtype=np.int64).reshape(shape)
-    return Condition(key, seeds, steps, problems, METRICS, values.transpose(0, 3, 1, 2), samples)
+    return Condition(key, seeds, steps, problems, metrics, values.transpose(0, 3, 1, 2), samples)
 
 
-def _run_per_problem(results: Path, run: RunId, settings: Rl) -> pd.DataFrame:
+def _run_per_problem(results: Path, run: RunId, settings: Rl, metrics: tuple[str, ...]) -> pd.DataFrame:
     rollouts = _rollouts(results / "rollouts" / f"{run.path}.parquet", run, settings)
-    counts = _behavior_counts(results / "behaviors" / f"{run.path}.parquet", run, len(rollouts))
-    joined = rollouts.join(counts, on="rollout_id")
-    if not rollouts.rollout_id.isin(counts.index).all():
-        raise ArtifactError(f"run {run.path}: behaviors do not cover its rollouts; count them again")
-    cells = joined.groupby(CELL)
-    table = cells[list(METRICS)].mean()
-    empty = [m for m in METRICS if table[m].isna().groupby("rl_step").all().any()]
+    if set(metrics) & set(BEHAVIORS):
+        rollouts = _with_behaviors(rollouts, results, run)
+    cells = rollouts.groupby(CELL)
+    table = cells[list(metrics)].mean()
+    empty = [m for m in metrics if table[m].isna().groupby("rl_step").all().any()]
     if empty:
         raise ArtifactError(f"run {run.path}: no value at all for {', '.join(empty)} at some evaluation step")
     table.insert(0, "n_samples", cells.size())
-    return _named(table.reset_index(), run)[[*IDENTITY, "seed", *CELL, "n_samples", *METRICS]]
+    return _named(table.reset_index(), run)[[*IDENTITY, "seed", *CELL, "n_samples", *metrics]]
+
+
+def _with_behaviors(rollouts: pd.DataFrame, results: Path, run: RunId) -> pd.DataFrame:
+    """Rollouts with a column of counts for every behavior."""
+    counts = _behavior_counts(results / "behaviors" / f"{run.path}.parquet", run, len(rollouts))
+    if not rollouts.rollout_id.isin(counts.index).all():
+        raise ArtifactError(f"run {run.path}: behaviors do not cover its rollouts; count them again")
+    return rollouts.join(counts, on="rollout_id")
 
 
 def _rollouts(path: Path, run: RunId, settings: Rl) -> pd.DataFrame:

@@ -13,6 +13,7 @@ import pandas as pd
 from habits.artifacts import ArtifactError
 
 PUBLISHED = Path(__file__).parents[2] / "published" / "cognitive_behaviors.csv"
+WEB_MATH = PUBLISHED.with_name("web_math.csv")
 LLAMA, QWEN = "Llama-3.2-3B", "Qwen2.5-3B"
 
 
@@ -29,6 +30,13 @@ def _table() -> pd.DataFrame:
 def published() -> pd.DataFrame:
     """All published points: model, condition, step, accuracy, behavior means, response_tokens, n."""
     return _table().copy()
+
+
+def web_math() -> pd.DataFrame:
+    """Published shares of web documents with a behavior: corpus, behavior, share, n_documents."""
+    if not WEB_MATH.exists():
+        raise ArtifactError(f"{WEB_MATH} is missing; restore it from git")
+    return pd.read_csv(WEB_MATH)
 
 
 def published_series(model: str, condition: str) -> pd.DataFrame:

@@ -22,7 +22,7 @@ from habits.behaviors.oracle import count_behaviors_in
 from habits.params import Params
 from habits.priming.demonstrations import STATUSES
 from habits.priming.language import BEHAVIORS, Behavior
-from habits.priming.sets import PARENTS, SYMBOLIC, demonstrations_for
+from habits.priming.sets import PARENTS, REWRITTEN, SYMBOLIC, demonstrations_for
 from habits.priming.teacher import RECIPES
 from habits.progress import Progress
 
@@ -74,7 +74,7 @@ def write_quality(params: Params, priming: Path, teaching: Path, out: Path) -> N
     for name in seeds:
         files = [priming / name / f"seed{seed}.parquet" for seed in sorted(seeds[name])]
         row = _of_traces(name, [read_parquet(file, TRACE) for file in files])
-        if params.teacher != SYMBOLIC:
+        if params.teacher != SYMBOLIC and name not in REWRITTEN:
             files.append(teaching / f"{demonstrations_for(name)}.parquet")
             row |= _of_replies(read_parquet(files[-1], ["status", "input_tokens", "output_tokens"]))
         rows.append(row)

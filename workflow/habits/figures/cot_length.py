@@ -50,7 +50,7 @@ def draw(tables: Tables) -> Drawing:
                 )
             where = {"condition": condition, "source": "evaluation", "phase": ALL, "metric": METRIC}
             origins = [tables.origin(name, **where) for name in ("length_bins", "length_slopes")]
-            groups.append(Group(look(model, priming), *own, *origins))
+            groups.append(Group(look(model, priming), own[0], own[1], origins[0], origins[1]))
     n = int(bins.loc[bins["comparison"] == ALL_PROBLEMS].groupby("condition")["n"].sum().min())
     confidence = tables.params.statistics.confidence
     return Drawing(

@@ -17,6 +17,8 @@ from habits.analysis.evaluations import ConditionKey
 from habits.artifacts import ArtifactError, stamp
 from habits.figures.style import BEHAVIOR_SETS, GROUPS, MODEL, SEARCHING, themed
 from habits.params import Params
+from habits.pretraining_params import REWRITTEN
+from habits.section import Task
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class FigureSpec:
     possible: Callable[[Params], bool]
     needs: str
     tables: str = "statistics"
+    task: Task = "countdown"
 
 
 def _keys(params: Params) -> set[ConditionKey]:
@@ -73,13 +76,30 @@ FIGURES = {
     ),
     "judge_over_steps": FigureSpec(_judged, A_JUDGE, tables="calibration"),
     "judge_vs_oracle": FigureSpec(_judged, A_JUDGE, tables="calibration"),
+    "pretraining_over_steps": FigureSpec(
+        lambda params: _on(params, MODEL, REWRITTEN) > 0,
+        "a set that is made from documents, on the plain model",
+    ),
+    "behaviors_in_documents": FigureSpec(
+        lambda params: bool(params.pretraining.corpora), "a corpus", tables="pretraining_statistics"
+    ),
     "cot_length": FigureSpec(lambda params: _main(params) > 0, "a condition", tables="analyses"),
+    "social_accuracy_over_steps": FigureSpec(
+        lambda params: _main(params) > 0, "a run on Social IQa", tables="social_statistics", task="social_iqa"
+    ),
 }
 
 
 def available_figures(params: Params) -> list[str]:
     """Names of the figures whose conditions are in the matrix of ``params``."""
-    return [name for name, spec in FIGURES.items() if spec.possible(params)]
+    return [name for name, spec in FIGURES.items() if spec.possible(params.only(spec.task))]
+
+
+def task_of_figure(name: str) -> Task:
+    """The task whose statistics a figure shows; ArtifactError when there is no such figure."""
+    if name not in FIGURES:
+        raise ArtifactError(f"figure {name!r} does not exist; choose one of {', '.join(FIGURES)}")
+    return FIGURES[name].task
 
 
 def draw_figure(params: Params, name: str, tables: Path, out: Path) -> None:
@@ -91,8 +111,7 @@ def draw_figure(params: Params, name: str, tables: Path, out: Path) -> None:
     Raises:
         ArtifactError: no such figure, the matrix cannot fill it, or a series is empty or incomplete.
     """
-    if name not in FIGURES:
-        raise ArtifactError(f"figure {name!r} does not exist; choose one of {', '.join(FIGURES)}")
+    params = params.only(task_of_figure(name))
     spec = FIGURES[name]
     if not spec.possible(params):
         raise ArtifactError(f"figure {name} needs {spec.needs}; see matrix and judge in params.yaml")

@@ -42,7 +42,7 @@ CONDITIONS = {
     "negative_only_give_up": Look("wrong endings, all give up", "#DD7FAE", "d", ":"),
     "human_cot": Look("human-written thoughts", "#6C8F3C", "8"),
     "pretraining_curated": Look("more pretraining, with behaviors", "#4B5AA8", "H"),
-    "pretraining_negative": Look("more pretraining, without", "#A8ADD3", "H"),
+    "pretraining_negative": Look("more pretraining, without", "#A8ADD3", "h", "--"),
 }
 SEARCHING_BASE = Look("no priming, searching base", "#D7261E", "p")
 BEHAVIOR_SETS = (
@@ -62,12 +62,28 @@ CONTROL_SETS = (
     "length_matched_empty_cot",
     "negative_control",
 )
+PRETRAINING_SETS = ("none", "pretraining_curated", "pretraining_negative")
 GROUPS = {"Behavior sets": BEHAVIOR_SETS, "Controls": CONTROL_SETS}
 BEHAVIOR_LOOKS = {
     "verification": Look("verification", "#4477AA", "o"),
     "backtracking": Look("backtracking", "#EE6677", "s"),
     "subgoal_setting": Look("subgoal setting", "#228833", "^"),
     "backward_chaining": Look("backward chaining", "#B8A11F", "v"),
+}
+OVERALL = Look("all", BLACK, "o")
+# Of Social IQa's questions: difficulty of a story, or what is asked.
+GROUP_LOOKS = {
+    "easy": Look("easy", "#56B4E9", "o"),
+    "medium": Look("medium", "#0173B2", "s", "--"),
+    "hard": Look("hard", "#AA1F5D", "D"),
+    "why": Look("why", "#4477AA", "o"),
+    "feel": Look("feelings", "#EE6677", "s"),
+    "next": Look("what next", "#228833", "^"),
+    "before": Look("what before", "#B8A11F", "v"),
+    "need": Look("what is needed", "#CC78BC", "P"),
+    "describe": Look("traits", "#7A4B16", "X"),
+    "happen": Look("what happens", "#6C8F3C", "d"),
+    "other": Look("other", GRAY, "h", ":"),
 }
 
 

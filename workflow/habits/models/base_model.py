@@ -1,15 +1,18 @@
 """Train a tiny base model from scratch: Qwen2 architecture, next-token loss on the generated corpus.
 
-Reads the training problems, writes a Hugging Face folder with ``metrics.parquet``. What it makes is an
-arithmetic model of 0.6 million parameters (laptop preset) that knows the answer format; the plain one has
-never seen a search, the searching one has. They play the parts of the paper's two base models and are not
-those models.
+Reads the training problems, writes a Hugging Face folder with ``metrics.parquet``. What it makes for
+Countdown is an arithmetic model of 0.6 million parameters (laptop preset) that knows the answer format; the
+plain one has never seen a search, the searching one has. They play the parts of the paper's two base models
+and are not those models. What the models of a task read is written by ``habits.models.<task>_corpus``,
+imported by name for the reason that `habits.tasks.task` gives.
 """
 
 from __future__ import annotations
 
 import random
+from importlib import import_module
 from pathlib import Path
+from typing import Protocol
 
 import pandas as pd
 import torch
@@ -18,35 +21,41 @@ from transformers import PreTrainedTokenizerBase, Qwen2Config, Qwen2ForCausalLM
 
 from habits.artifacts import hash_json, hash_path, stamp, write_parquet
 from habits.models import attention
-from habits.models.corpus import Corpus, SearchDocument
 from habits.models.optimization import Optimizers, load_state, save_state, scratch_folder, warmup_then_linear
 from habits.models.policy import Policy, choose_device, choose_dtype, configure, save_checkpoint
 from habits.models.tokenizer import build_tokenizer
-from habits.params import BaseModelSpec, Params, ParamsError
-from habits.priming.teacher import RECIPES, Limits, write_trace
+from habits.params import Params, ParamsError
 from habits.progress import Progress
-from habits.tasks.countdown import Problem
-from habits.tasks.countdown.table import read_problems
+from habits.section import TinyModel
 
 WARMUP_STEPS = 50
 SAVE_EVERY = 200
-SEARCHES = ("all_strategies", "backtracking_verification")  # what a searching base has read, half each
+
+
+class Corpus(Protocol):
+    """A source of training text without an end."""
+
+    words: tuple[str, ...]
+
+    def row(self, rng: random.Random, tokens: int) -> list[str]:
+        """``tokens`` tokens of documents; a function of ``rng`` alone."""
 
 
 def train_base_model(params: Params, model: str, problems: Path, out: Path) -> None:
     """Train ``models.{model}`` of params and write its checkpoint to ``out``; resumes after a kill."""
     spec = params.models[model]
-    if not isinstance(spec, BaseModelSpec):
+    if not isinstance(spec, TinyModel):
         raise ParamsError(f"models.{model} is a pretrained model; there is nothing to train")
     train = problems / "train.parquet"
     configure(params.runtime, spec.seed)
-    tokenizer = build_tokenizer()
+    source = import_module(f"habits.models.{spec.task}_corpus")
+    corpus: Corpus = source.make_corpus(params, spec, train)
+    tokenizer = build_tokenizer(corpus.words)
     policy = Policy(new_model(spec, tokenizer), choose_dtype(params.runtime))
     policy.to(choose_device(params.runtime))
-    corpus = Corpus(spec, params.countdown, read_problems(train), search_document(params))
     settings = {
         "model": spec.model_dump(),
-        "teacher": params.priming.model_dump(),
+        **source.settings_of(params),
         "runtime": params.runtime.model_dump(),
     }
     key = hash_json({**settings, "problems": hash_path(train)})
@@ -56,20 +65,7 @@ def train_base_model(params: Params, model: str, problems: Path, out: Path) -> N
     stamp(out, settings=settings, parents=[train], seed=spec.seed)
 
 
-def search_document(params: Params) -> SearchDocument:
-    """Writes search documents of the corpus with the symbolic teacher, unfiltered like its priming sets."""
-    limits = Limits(
-        params.priming.max_trace_tokens, params.priming.min_search_tokens, params.countdown.max_intermediate
-    )
-
-    def write(rng: random.Random, problem: Problem) -> str | None:
-        trace = write_trace(rng, problem, RECIPES[rng.choice(SEARCHES)], limits)
-        return None if trace is None else trace.response
-
-    return write
-
-
-def new_model(spec: BaseModelSpec, tokenizer: PreTrainedTokenizerBase) -> Qwen2ForCausalLM:
+def new_model(spec: TinyModel, tokenizer: PreTrainedTokenizerBase) -> Qwen2ForCausalLM:
     """A randomly initialized Qwen2 of the given shape (torch's seed decides)."""
     config = Qwen2Config(
         vocab_size=len(tokenizer),
@@ -93,7 +89,7 @@ def _train(
     policy: Policy,
     tokenizer: PreTrainedTokenizerBase,
     corpus: Corpus,
-    spec: BaseModelSpec,
+    spec: TinyModel,
     scratch: Path,
     settings: str,
     name: str,
@@ -138,9 +134,7 @@ def next_token_loss(policy: Policy, ids_B_T: torch.Tensor) -> torch.Tensor:
     return cross_entropy(logits.float().flatten(0, 1), ids_B_T[:, 1:].flatten())
 
 
-def _batch(
-    corpus: Corpus, tokenizer: PreTrainedTokenizerBase, spec: BaseModelSpec, step: int
-) -> torch.Tensor:
+def _batch(corpus: Corpus, tokenizer: PreTrainedTokenizerBase, spec: TinyModel, step: int) -> torch.Tensor:
     """Token ids ``[rows, sequence_length]``; a function of seed and step alone, so resuming is exact."""
     rng = random.Random(f"{spec.seed}:{step}")
     rows = [corpus.row(rng, spec.sequence_length) for _ in range(spec.batch_tokens // spec.sequence_length)]

@@ -13,16 +13,16 @@ from typing import cast
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from habits.models.vocabulary import BOS, EOS, PAD, SPARE, WORDS
+from habits.models.vocabulary import BOS, EOS, PAD, WORDS, spare
 
 
 class TokenizerError(ValueError):
     """A text holds a word outside the vocabulary of a word-level tokenizer."""
 
 
-def build_tokenizer() -> PreTrainedTokenizerFast:
-    """The word-level tokenizer over ``WORDS``: BOS in front of a prompt, unknown words become PAD."""
-    vocabulary = {word: index for index, word in enumerate((*WORDS, *SPARE))}
+def build_tokenizer(words: tuple[str, ...] = WORDS) -> PreTrainedTokenizerFast:
+    """The word-level tokenizer over ``words``: BOS in front of a prompt, unknown words become PAD."""
+    vocabulary = {word: index for index, word in enumerate((*words, *spare(words)))}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=PAD))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.post_processor = processors.TemplateProcessing(
@@ -51,8 +51,12 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
 
 def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: str) -> list[int]:
-    """Token ids of a prompt, with BOS exactly where the tokenizer itself puts one."""
-    return _checked(tokenizer, prompt, tokenizer(prompt, add_special_tokens=True)["input_ids"])
+    """Token ids of a prompt, with BOS exactly where the tokenizer itself puts one.
+
+    A prompt that a chat template made holds its special tokens as text, BOS among them.
+    """
+    has_bos = tokenizer.bos_token is not None and prompt.startswith(tokenizer.bos_token)
+    return _checked(tokenizer, prompt, tokenizer(prompt, add_special_tokens=not has_bos)["input_ids"])
 
 
 def encode_response(tokenizer: PreTrainedTokenizerBase, response: str) -> list[int]:
@@ -68,8 +72,11 @@ def decode_response(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> str:
 
 
 def _checked(tokenizer: PreTrainedTokenizerBase, text: str, ids: list[int]) -> list[int]:
-    """``ids``, unless PAD stands for an unknown word: that would train on garbage in silence."""
-    if tokenizer.pad_token_id in ids:
+    """``ids``, unless PAD stands for an unknown word: that would train on garbage in silence.
+
+    In the text of a chat template PAD may stand as itself (Llama's end of turn, where it pads as well).
+    """
+    if tokenizer.pad_token_id in ids and str(tokenizer.pad_token) not in text:
         known = tokenizer.get_vocab()
         unknown = [word for word in text.split() if word not in known]
         raise TokenizerError(f"not in the tokenizer's vocabulary: {unknown[:5]} (text: {text[:80]!r})")

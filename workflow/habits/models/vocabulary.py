@@ -8,5 +8,8 @@ SYMBOLS = (
     *("back", "restart", "check", "yes", "no", "goal", "need"),
 )
 WORDS: tuple[str, ...] = (*SYMBOLS, *(str(n) for n in range(LARGEST_NUMBER + 1)))
-# A multiple of 64 keeps matrix shapes friendly; the spare rows are named so that they stay visible.
-SPARE = tuple(f"<spare{i}>" for i in range(-len(WORDS) % 64))
+
+
+def spare(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Named, unused words that fill a vocabulary to a multiple of 64, which keeps matrix shapes friendly."""
+    return tuple(f"<spare{i}>" for i in range(-len(words) % 64))

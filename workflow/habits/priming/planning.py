@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from habits.llm.plan import Errand
 from habits.params import Params
-from habits.priming.sets import INSTRUCTIONS, SYMBOLIC, demonstrations_for
+from habits.priming.sets import INSTRUCTIONS, REWRITTEN, SYMBOLIC, demonstrations_for
 from habits.priming.teaching import problems_of, teaching_requests
 from habits.priming.traces import prompt_template
 from habits.tasks.countdown import Problem
@@ -22,7 +22,7 @@ def teaching_errands(params: Params, problems: Sequence[Problem]) -> list[Errand
     if params.teacher == SYMBOLIC:
         return []
     template = prompt_template(params).name
-    primed = [run.priming for run in params.runs if run.priming != "none"]
+    primed = [run.priming for run in params.runs if run.priming not in ("none", *REWRITTEN)]
     needed = {demonstrations_for(name) for name in primed}
     # A set that shares another one's requests makes that one too.
     needed |= {INSTRUCTIONS[name] for name in needed}

@@ -26,7 +26,8 @@ from habits.artifacts import ArtifactError, replacing, stamp
 from habits.params import Params, ParamsError
 from habits.priming.controls import direct_solution, dotted_thought, empty_thought
 from habits.priming.language import Trace
-from habits.priming.sets import EMPTY, NEGATIVE, PARENTS, SETS, SYMBOLIC, demonstrations_for
+from habits.priming.rewritten import rewritten_traces
+from habits.priming.sets import EMPTY, NEGATIVE, PARENTS, REWRITTEN, SETS, SYMBOLIC, demonstrations_for
 from habits.priming.taught import taught_traces
 from habits.priming.teacher import RECIPES, Ending, Limits, write_trace
 from habits.priming.traces import LANGUAGES, SCHEMA, Language, prompt_template, quality, row
@@ -38,7 +39,9 @@ class PrimingError(RuntimeError):
     """A priming set came out other than its name promises; the message says how."""
 
 
-def write_priming(params: Params, priming: str, seed: int, problems: Path, teaching: Path, out: Path) -> None:
+def write_priming(
+    params: Params, priming: str, seed: int, problems: Path, teaching: Path, rewriting: Path, out: Path
+) -> None:
     """Write the traces of one priming set and seed to ``out``.
 
     Args:
@@ -47,6 +50,7 @@ def write_priming(params: Params, priming: str, seed: int, problems: Path, teach
         seed: decides problems and traces of the symbolic teacher, and the choice among those of any other.
         problems: the problems folder.
         teaching: the folder with the demonstrations of an LLM teacher.
+        rewriting: the folder with the rewritten documents.
         out: the parquet to write.
 
     Raises:
@@ -54,9 +58,12 @@ def write_priming(params: Params, priming: str, seed: int, problems: Path, teach
         ArtifactError: the training problems or demonstrations are missing or too few.
         TeacherError, ControlError: settings under which the traces can't be written.
     """
-    if priming not in SETS:
-        raise ParamsError(f"priming is {priming!r}; choose one of: {', '.join(SETS)}")
-    if params.teacher == SYMBOLIC:
+    if priming not in (known := (*SETS, *REWRITTEN)):
+        raise ParamsError(f"priming is {priming!r}; choose one of: {', '.join(known)}")
+    if priming in REWRITTEN:
+        source = rewriting / f"{priming}.parquet"
+        frame = rewritten_traces(priming, seed, source)
+    elif params.teacher == SYMBOLIC:
         source = problems / "train.parquet"
         frame = make_traces(params, priming, seed, read_problems(source))
     else:
@@ -153,6 +160,8 @@ def _check(teacher: str, name: str, frame: pd.DataFrame) -> None:
         allowed = {"correct"}
     elif name in NEGATIVE:
         allowed = wrong
+    elif name in REWRITTEN:
+        allowed = {"correct", "wrong_value", "wrong_numbers", "not_graded"}
     bad = frame[~frame["verdict"].isin(allowed)]
     if len(bad):
         first = bad.iloc[0]

@@ -5,6 +5,7 @@ Reads and writes no files.
 
 from __future__ import annotations
 
+from habits.pretraining_params import REWRITTEN as REWRITTEN
 from habits.priming.teacher import RECIPES
 
 PARENTS: dict[str, str] = {
@@ -15,7 +16,7 @@ PARENTS: dict[str, str] = {
 }
 NEGATIVE = ("negative_only", "negative_only_give_up")
 EMPTY = ("empty_cot", "length_matched_empty_cot")
-SETS = (*RECIPES, "negative_control", *EMPTY, *NEGATIVE)
+SETS = (*RECIPES, "negative_control", *EMPTY, *NEGATIVE)  # those of a teacher; others are REWRITTEN
 
 # With an LLM teacher: the sets that have instructions, and whose instructions each set of demonstrations has.
 # Both negative sets pick what ended wrong from demonstrations of their parent's kind, of which it takes many.

@@ -8,6 +8,7 @@ which says what could not be read and where.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,6 @@ from habits.artifacts import ArtifactError, read_parquet, replacing, write_parqu
 from habits.figures import cot_length, thought_words
 from habits.figures.drawing import Drawing, save
 from habits.figures.style import BLACK, Look, themed
-from habits.models.tokenizer import load_tokenizer
 from habits.report.figures import read_figures
 from habits.report.site import environment
 
@@ -99,6 +99,15 @@ def write_analysis(file: Path, out: Path, tokenizer: str | None = None, confiden
             )
         )
         write_text(page, folder / "index.html")
+    _tell(brought, out)
+
+
+def _tell(brought: Brought, out: Path) -> None:
+    if found := brought.imported:
+        left_out = "".join(f"; {count} left out: {reason}" for reason, count in found.reasons.items())
+        said = f"{found.read:,} of {found.samples:,} samples read, {found.lines:,} lines{left_out}"
+        print(f"[analyze] {said}", file=sys.stderr)
+    print(f"[analyze] open {out / 'index.html'}", file=sys.stderr)
 
 
 def read_file(file: Path) -> Brought:
@@ -115,6 +124,8 @@ def token_counter(name: str) -> CountTokens:
     Raises:
         ArtifactError: there is no such tokenizer here.
     """
+    from habits.models.tokenizer import load_tokenizer  # takes seconds, and most calls need none
+
     try:
         tokenizer = load_tokenizer(Path(name))
     except (OSError, ValueError) as error:

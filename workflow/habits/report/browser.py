@@ -194,13 +194,14 @@ def _solutions(inputs: Inputs) -> dict[str, str]:
     found: dict[str, str] = {}
     for split in SPLITS:
         for extra in read_rows(inputs.problems(split), ["extra_info"])["extra_info"]:
-            found[str(extra.get("problem_id"))] = str(extra.get("solution") or "")
+            if extra.get("solution"):
+                found[str(extra["problem_id"])] = str(extra["solution"])
     return found
 
 
 def _write(file: Path, function: str, content: Json, *arguments: int) -> int:
     """A script that calls ``function``; its size in bytes."""
-    packed = gzip.compress(json.dumps(content, separators=(",", ":")).encode(), 9, mtime=0)
+    packed = gzip.compress(json.dumps(content, separators=(",", ":")).encode(), 6, mtime=0)
     words = ", ".join([*map(str, arguments), f'"{base64.b64encode(packed).decode()}"'])
     text = f"{function}({words});\n"
     file.write_text(text)

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from habits.figures.style import BEHAVIOR_SETS, CONTROL_SETS, MODEL, SEARCHING
+from habits.figures import available_figures
+from habits.figures.style import BEHAVIOR_SETS, CONTROL_SETS, MODEL, PRETRAINING_SETS, SEARCHING
 from habits.params import Params, RunId
+from habits.pretraining_params import REWRITTEN
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,10 @@ class Experiment:
     figures: tuple[str, ...]
     holds: Callable[[Params, RunId], bool]
 
-    def has_runs(self, params: Params) -> bool:
-        """Whether the matrix has runs of it."""
-        return any(self.holds(params, run) for run in params.runs)
+    def is_there(self, params: Params) -> bool:
+        """Whether the settings ask for runs of it, or for one of its figures."""
+        figures = set(self.figures) & set(available_figures(params))
+        return bool(figures) or any(self.holds(params, run) for run in params.runs)
 
 
 def _is_main(params: Params, run: RunId) -> bool:
@@ -52,6 +55,12 @@ def _controls(params: Params, run: RunId) -> bool:
 
 def _base_models(params: Params, run: RunId) -> bool:
     return _is_main(params, run) and run.model in (MODEL, SEARCHING) and run.priming == "none"
+
+
+def _pretraining(params: Params, run: RunId) -> bool:
+    if not any(other.priming in REWRITTEN for other in params.runs):
+        return False
+    return _is_main(params, run) and run.model == MODEL and run.priming in PRETRAINING_SETS
 
 
 def _variants(params: Params, run: RunId) -> bool:
@@ -85,6 +94,15 @@ EXPERIMENTS = (
         "and Qwen in the paper.",
         ("plain_vs_searching",),
         _base_models,
+    ),
+    Experiment(
+        "pretraining.html",
+        "Pretraining data",
+        "Do behaviors in pretraining documents decide it, too?",
+        "Documents with the behaviors, and matched ones without, are rewritten as question, thought and "
+        "answer, and the base model reads more of either before the same RL.",
+        ("pretraining_over_steps", "behaviors_in_documents"),
+        _pretraining,
     ),
     Experiment(
         "algorithms.html",

@@ -34,7 +34,7 @@ COLUMNS = [
 RATED = ["rollout_id", "behavior", "count", "status", "spans"]
 JUDGED = [*RATED, "evidence", "missing_quotes", "reply", "reason"]
 
-Record = dict[str, Any]
+Record = dict[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,8 @@ def gather(inputs: Inputs, run: RunId, problems: set[str]) -> list[Gathered]:
         if name not in oracle:
             raise ArtifactError(f"{path}: no behaviors of rollout {name}; run `snakemake {path}` again")
         try:
-            rating, judgement = _rating(oracle[name], response), judged.get(name)
-            found.append(_gathered(run, record, rating, judgement and _rating(judgement, response)))
+            judge = _rating(judged[name], response) if name in judged else None
+            found.append(_gathered(run, record, _rating(oracle[name], response), judge))
         except ValueError as error:
             raise ArtifactError(f"{path}: rollout {name}: {error}") from None
     return found
@@ -128,6 +128,8 @@ def _rows(path: Path, columns: list[str], wanted: set[str]) -> dict[str, list[Re
     """Rows by rollout, one a behavior."""
     found: dict[str, list[Record]] = {}
     table = pq.read_table(path, columns=columns)
+    if not table.num_rows:
+        raise ArtifactError(f"{path} holds no rows; delete it and make it again with `snakemake {path}`")
     names = table["rollout_id"]
     for row in table.filter(pc.is_in(names, pa.array(sorted(wanted), names.type))).to_pylist():
         found.setdefault(row["rollout_id"], []).append(row)
@@ -168,7 +170,7 @@ def _gathered(run: RunId, record: Record, oracle: Rating, judge: Rating | None) 
 def _rating(rows: list[Record], response: str) -> Rating:
     counts: list[int | None] = [None] * len(BEHAVIOR_NAMES)
     spans: list[int] = []
-    for row in rows:
+    for row in sorted(rows, key=lambda row: BEHAVIOR_NAMES.index(row["behavior"])):
         place = BEHAVIOR_NAMES.index(row["behavior"])
         if row["status"] != "ok" or row["count"] is None:
             continue

@@ -9,9 +9,9 @@ from pathlib import Path
 import pandas as pd
 
 from habits.artifacts import ArtifactError, read_parquet
-from habits.figures import available_figures
+from habits.figures import FIGURES, available_figures
 from habits.params import Params, RunId
-from habits.priming.sets import SYMBOLIC, demonstrations_for
+from habits.priming.sets import REWRITTEN, SYMBOLIC, demonstrations_for
 
 SPLITS = ("train", "validation", "test")
 SHOWN_MISSING = 8
@@ -31,14 +31,21 @@ class Inputs:
     """The artifacts that a report is written from.
 
     Attributes:
-        params: the settings in effect; their matrix says which runs must be there.
+        params: the settings in effect for Countdown; their matrix says which runs must be there.
         results: the results folder.
         data: the data folder.
+        everything: the settings in effect as a whole; the same unless runs have other tasks too.
     """
 
     params: Params
     results: Path
     data: Path
+    everything: Params | None = None
+
+    @property
+    def whole(self) -> Params:
+        """The settings with the runs of all tasks."""
+        return self.everything or self.params
 
     @property
     def runs(self) -> list[RunId]:
@@ -63,7 +70,14 @@ class Inputs:
     @property
     def figures(self) -> list[Path]:
         """The figures that the matrix can fill, in the order of the figures' registry."""
-        return [self.results / "figures" / f"{name}.svg" for name in available_figures(self.params)]
+        return [self.results / "figures" / f"{name}.svg" for name in available_figures(self.whole)]
+
+    @property
+    def tables(self) -> list[Path]:
+        """The folders of tables behind claims, analyses and figures, the judge's calibration aside."""
+        of_figures = (FIGURES[figure.stem].tables for figure in self.figures)
+        names = dict.fromkeys(("statistics", "analyses", *of_figures))
+        return [self.results / name for name in names if name != "calibration"]
 
     @property
     def priming(self) -> list[PrimingFile]:
@@ -77,7 +91,8 @@ class Inputs:
         """The demonstrations behind the priming sets; none with the symbolic teacher."""
         if self.params.teacher == SYMBOLIC:
             return []
-        names = sorted({demonstrations_for(item.priming) for item in self.priming})
+        taught = {item.priming for item in self.priming} - set(REWRITTEN)
+        names = sorted({demonstrations_for(priming) for priming in taught})
         return [self.data / "teaching" / f"{name}.parquet" for name in names]
 
     @property

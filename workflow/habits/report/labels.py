@@ -42,6 +42,7 @@ REASONS = {
     "unparsable": "unparsable",
     "no_answer": "no answer",
     "truncated": "truncated",
+    "not_graded": "not graded",
 }
 
 # What became of a reply of an LLM teacher (habits.priming.demonstrations).

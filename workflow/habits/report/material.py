@@ -6,19 +6,29 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from habits.params import Params
 from habits.report.browser import Browser
 from habits.report.claims import Claims, read_claims
 from habits.report.cost import Spent, spent
 from habits.report.figures import Figure, read_figures
 from habits.report.inputs import Inputs
+from habits.report.overview import Overview, overview
+from habits.report.priming import PrimingSet, priming_sets
 from habits.report.runs import RunLine, run_lines
 from habits.report.settings import Provenance, provenance
 
 
 @dataclass(frozen=True)
 class Material:
-    """The artifacts of a run, read when a page first asks for them, and what the browser holds of them."""
+    """The artifacts of a run, read when a page first asks for them.
 
+    Attributes:
+        params: the settings in effect.
+        inputs: where the artifacts stand.
+        browser: what the rollout browser holds.
+    """
+
+    params: Params
     inputs: Inputs
     browser: Browser
 
@@ -46,6 +56,16 @@ class Material:
     def runs(self) -> list[RunLine]:
         """Every run in one line."""
         return run_lines(self.inputs)
+
+    @cached_property
+    def priming_sets(self) -> list[PrimingSet]:
+        """The priming sets over all their seeds."""
+        return priming_sets(self.inputs)
+
+    @cached_property
+    def overview(self) -> Overview:
+        """What was run, in numbers."""
+        return overview(self.inputs, self.provenance)
 
     @property
     def confidence(self) -> float:

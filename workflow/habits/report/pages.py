@@ -6,24 +6,27 @@ entry in `PAGES`. An experiment whose page looks like the others is one entry in
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from habits.params import Params
 from habits.report.disagreements import disagreements
 from habits.report.experiment_pages import GROUP, experiment_pages, experiments_of
 from habits.report.experiments import EXPERIMENTS
+from habits.report.inputs import Inputs
 from habits.report.judges import JUDGE_FIGURES, judges
 from habits.report.material import Material
-from habits.report.overview import MAIN_FIGURE, overview
-from habits.report.priming import priming_sets, splits
+from habits.report.overview import MAIN_FIGURE
+from habits.report.priming import splits
 from habits.report.responses import RESPONSE_FIGURES, response_lines
 from habits.report.settings import as_yaml, package_versions
 from habits.report.site import Page
+from habits.report.social import FOLDER, social
 
 
 def _overview(material: Material) -> dict[str, Any]:
     return {
-        "overview": overview(material.inputs, material.provenance),
+        "overview": material.overview,
         "claims": material.claims,
         "experiments": experiments_of(material),
         "figures": material.chosen((MAIN_FIGURE,)),
@@ -32,7 +35,7 @@ def _overview(material: Material) -> dict[str, Any]:
 
 
 def _claims(material: Material) -> dict[str, Any]:
-    sizes = overview(material.inputs, material.provenance).parameters
+    sizes = material.overview.parameters
     return {"claims": material.claims, "sizes": sizes}
 
 
@@ -45,7 +48,7 @@ def _responses(material: Material) -> dict[str, Any]:
 
 
 def _data(material: Material) -> dict[str, Any]:
-    return {"sets": priming_sets(material.inputs), "splits": splits(material.inputs)}
+    return {"sets": material.priming_sets, "splits": splits(material.inputs)}
 
 
 def _rollouts(material: Material) -> dict[str, Any]:
@@ -63,6 +66,18 @@ def _judges(material: Material) -> dict[str, Any]:
     }
 
 
+def _social(material: Material) -> dict[str, Any]:
+    return social(material.params, material.inputs.results)
+
+
+def _reads_social(_: Params, inputs: Inputs) -> list[Path]:
+    return [inputs.results / FOLDER]
+
+
+def _has_social(params: Params) -> bool:
+    return bool(params.only("social_iqa").matrix)
+
+
 def _runs(material: Material) -> dict[str, Any]:
     return {"lines": material.runs, "confidence": material.confidence}
 
@@ -73,7 +88,7 @@ def _cost(material: Material) -> dict[str, Any]:
 
 def _provenance(material: Material) -> dict[str, Any]:
     return {
-        "yaml": as_yaml(material.inputs.params),
+        "yaml": as_yaml(material.params),
         "provenance": material.provenance,
         "versions": package_versions(),
     }
@@ -94,6 +109,15 @@ PAGES = (
     *experiment_pages(),
     Page("responses.html", "Length and language", "Is a longer response a better one?", _responses, GROUP),
     Page("data.html", "Data", "Priming sets and problems", _data),
+    Page(
+        "social.html",
+        "Social IQa",
+        "Reinforcement learning on social situations",
+        _social,
+        GROUP,
+        shown=_has_social,
+        reads=_reads_social,
+    ),
     Page("rollouts.html", "Rollouts", "Rollouts", _rollouts, loads=True),
     Page("judges.html", "Judges", "How far the judge can be believed", _judges, shown=_is_judged),
     Page("runs.html", "Runs", "Runs", _runs),

@@ -1,8 +1,9 @@
 """The report of a finished run: a static site that opens from disk.
 
 Reads results/{claims,figures,analyses,rollouts,behaviors,rl,base_model,quality} and, with a judge,
-results/{judging,calibration}; data/{priming,problems,replies} and the provenance sidecars. Writes the pages
-that `pages.PAGES` lists, figures/ and rollouts/ into the reports folder. The same inputs give the same bytes.
+results/{judging,calibration}; data/{priming,problems,replies} and the provenance sidecars. Writes into the
+reports folder the pages that `pages.PAGES` lists, figures/, rollouts/ and cards/. The same inputs give the
+same bytes.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from habits.artifacts import replacing, stamp, write_text
 from habits.params import Params
 from habits.progress import Progress
 from habits.report.browser import write_browser
+from habits.report.cards import write_cards
 from habits.report.figures import Figure
 from habits.report.inputs import Inputs
 from habits.report.material import Material
@@ -34,14 +36,16 @@ def write_report(params: Params, results: Path, data: Path, out: Path) -> None:
     Raises:
         ArtifactError: an input is missing, empty, or not what its name says.
     """
-    inputs = Inputs(params, results, data)
+    # Most pages are about Countdown; what is said about Social IQa stands on a page of its own.
+    inputs = Inputs(params.only("countdown"), results, data, params)
     pages = pages_of(params)
-    of_pages = [path for page in pages for path in page.reads(inputs)]
+    of_pages = [path for page in pages for path in page.reads(params, inputs)]
     inputs.check(of_pages)
-    material = Material(inputs, write_browser(inputs, out / "rollouts"))
+    material = Material(params, inputs, write_browser(inputs, out / "rollouts"))
     _copy_figures(material.figures.values(), out / "figures")
     for page in set(PAGES) - set(pages):
         (out / page.file).unlink(missing_ok=True)
+    write_cards(material, out / "cards")
     templates = environment(pages)
     progress = Progress("report", len(pages), every=0.0)
     for done, page in enumerate(reversed(pages), start=1):

@@ -162,8 +162,8 @@ def _jobs(inputs: Inputs) -> Iterator[_Job]:
     if inputs.of_judge:
         yield from (_Job("judging", (inputs.judging(run),)) for run in inputs.runs)
         yield _Job("calibration", (inputs.calibration,))
-    yield _Job("statistics", (inputs.results / "statistics",))
-    yield _Job("analyses", (inputs.analyses,))
+    for folder in inputs.tables:
+        yield _Job(folder.name, (folder,))
     yield _Job("claims", (inputs.claims,))
     yield from (_Job("figures", (figure.with_suffix(".json"),)) for figure in inputs.figures)
 

@@ -21,6 +21,7 @@ from markupsafe import Markup
 
 from habits.params import Params
 from habits.progress import clock
+from habits.report.experiments import EXPERIMENTS
 from habits.report.inputs import Inputs
 from habits.report.labels import (
     AGREEMENT,
@@ -42,7 +43,7 @@ def _always(params: Params) -> bool:
     return True
 
 
-def _nothing(inputs: Inputs) -> list[Path]:
+def _nothing(params: Params, inputs: Inputs) -> list[Path]:
     return []
 
 
@@ -70,7 +71,7 @@ class Page:
     template: str = ""
     shown: Callable[[Params], bool] = _always
     loads: bool = False
-    reads: Callable[[Inputs], list[Path]] = _nothing
+    reads: Callable[[Params, Inputs], list[Path]] = _nothing
 
 
 @dataclass(frozen=True)
@@ -127,6 +128,7 @@ def environment(pages: Sequence[Page] = ()) -> Environment:
         "signed3": functools.partial(signed, digits=3),
         "statuses": STATUSES,
         "inline": inline,
+        "figure_pages": {name: e.file for e in EXPERIMENTS for name in e.figures},
         "policy": policy([inline[name] for name in SCRIPTS]),
         "loading_policy": policy([inline[name] for name in SCRIPTS], "'self' file:"),
     }

@@ -19,8 +19,7 @@ from habits.models.policy import configure, load_policy
 from habits.params import Params, RunId
 from habits.progress import Progress
 from habits.rollouts.vllm_engine import roll_out_with_vllm
-from habits.tasks.countdown import Problem
-from habits.tasks.countdown.table import read_problems
+from habits.tasks.task import Problem, task_of
 from habits.training.roll_out import Graded, records, roll_out
 
 
@@ -30,7 +29,7 @@ def sample_rollouts(params: Params, run: str, rl: Path, problems: Path, out: Pat
     settings = params.rollouts
     configure(params.runtime, settings.seed)
     split = problems / f"{settings.split}.parquet"
-    chosen = evaluation_problems(read_problems(split), settings.problems, split)
+    chosen = evaluation_problems(task_of(params, run_id.model).read(split), settings.problems, split)
     checkpoints = sorted(rl.glob("checkpoints/step*"), key=step_of)
     if not checkpoints:
         raise ArtifactError(f"{rl} holds no checkpoints; run `snakemake --cores all {rl}`")
@@ -57,7 +56,7 @@ def evaluation_problems(problems: list[Problem], count: int, source: Path) -> li
     if count > len(problems):
         raise ArtifactError(
             f"rollouts.problems is {count}, but {source} has only {len(problems)}; "
-            "lower it or raise countdown.test"
+            f"lower it or ask for more {source.stem} problems of {source.parent.name}"
         )
     return problems[:count]
 
@@ -87,7 +86,7 @@ def _sample_with(
             params,
             checkpoint,
             [problem for problem, _ in rows],
-            template=params.models[run.model].prompt_template,
+            task=task_of(params, run.model),
             max_response_tokens=params.rl_settings(line).max_response_tokens,
             seed=_seed_of(params, run, checkpoint),
             gpus=gpus,
@@ -112,10 +111,9 @@ def _sample_checkpoint(
             model,
             tokenizer,
             [problem for problem, _ in batch],
-            template=params.models[run.model].prompt_template,
+            task=task_of(params, run.model),
             max_response_tokens=params.rl_settings(line).max_response_tokens,
             temperature=settings.temperature,
-            reward=params.reward,
             generator=generator,
         )
         frames.append(_rows(params, run, checkpoint, graded, [i for _, i in batch]))

@@ -17,9 +17,9 @@ import torch
 from habits.artifacts import hash_json, hash_path, read_parquet, write_parquet
 from habits.models.generation import Samples
 from habits.models.tokenizer import decode_response, encode_prompt, load_tokenizer
-from habits.params import Params, Reward
+from habits.params import Params
 from habits.rollouts.vllm_worker import Request
-from habits.tasks.countdown import TEMPLATES, Problem, Verdict, grade
+from habits.tasks.task import Problem, Task
 from habits.training import devices
 from habits.training.interpreter import dies_with_parent, gpu_python, package_environment
 from habits.training.roll_out import Graded
@@ -36,7 +36,7 @@ def roll_out_with_vllm(
     checkpoint: Path,
     problems: list[Problem],
     *,
-    template: str,
+    task: Task,
     max_response_tokens: int,
     seed: int,
     gpus: int,
@@ -51,7 +51,7 @@ def roll_out_with_vllm(
         params: the settings in effect.
         checkpoint: model folder.
         problems: one row each; a problem may stand several times.
-        template: prompt template.
+        task: renders the prompts and grades the responses.
         max_response_tokens: longest response.
         seed: every row's seed follows from it.
         gpus: over which the model is spread (tensor parallel).
@@ -61,7 +61,7 @@ def roll_out_with_vllm(
         VllmFailedError: the engine failed.
     """
     tokenizer = load_tokenizer(checkpoint)
-    prompts = [TEMPLATES[template].render(problem) for problem in problems]
+    prompts = [task.render(problem, tokenizer) for problem in problems]
     prompt_ids = [encode_prompt(tokenizer, prompt) for prompt in prompts]
     request = Request(
         model=str(checkpoint.absolute()),
@@ -93,16 +93,11 @@ def roll_out_with_vllm(
     stopped = [ids[-1] == tokenizer.eos_token_id for ids in responses]
     samples = Samples(responses, stopped, logprob, -logprob, torch.zeros_like(logprob))
     texts = [decode_response(tokenizer, ids) for ids in responses]
-    verdicts = _grade(texts, problems, stopped, params.reward)
-    shutil.rmtree(scratch)
-    return Graded(problems, prompts, prompt_ids, samples, texts, verdicts)
-
-
-def _grade(texts: list[str], problems: list[Problem], stopped: list[bool], reward: Reward) -> list[Verdict]:
-    return [
-        grade(text, problem, stopped=done, reward=reward)
-        for text, problem, done in zip(texts, problems, stopped, strict=True)
+    verdicts = [
+        task.grade(text, problem, done) for text, problem, done in zip(texts, problems, stopped, strict=True)
     ]
+    shutil.rmtree(scratch)
+    return Graded(task, problems, prompts, prompt_ids, samples, texts, verdicts)
 
 
 def _begin(request: Request, asked: pd.DataFrame, checkpoint: Path, scratch: Path) -> None:

@@ -37,10 +37,9 @@ from habits.models.policy import (
     micro_batches,
     save_checkpoint,
 )
-from habits.params import Params, Reward, Rl, RunId
+from habits.params import Params, Rl, RunId
 from habits.progress import Progress
-from habits.tasks.countdown import Problem
-from habits.tasks.countdown.table import read_problems
+from habits.tasks.task import Problem, Task, task_of
 from habits.training import objective
 from habits.training.guards import Watch
 from habits.training.roll_out import Graded, records, roll_out
@@ -51,14 +50,14 @@ ADAM_BETAS = (0.9, 0.95)
 def run_rl(params: Params, run: str, start: Path, problems: Path, out: Path) -> None:
     """Train ``run`` of the matrix from checkpoint ``start`` and write everything to ``out``."""
     run_id, line = params.run(run)
-    rl = params.rl_settings(line)
+    rl, task = params.rl_settings(line), task_of(params, run_id.model)
     train = problems / "train.parquet"
     configure(params.runtime, run_id.seed)
     settings = {
         "run": run_id.model_dump(),
         "rl": rl.model_dump(),
-        "reward": params.reward.model_dump(),
-        "prompt_template": params.models[run_id.model].prompt_template,
+        "reward": task.reward.model_dump(),
+        "prompt_template": task.template,
         "runtime": params.runtime.model_dump(),
     }
     key = hash_json({**settings, "start": hash_path(start), "problems": hash_path(train)})
@@ -66,13 +65,12 @@ def run_rl(params: Params, run: str, start: Path, problems: Path, out: Path) -> 
     trainer = Trainer(
         run_id=run_id,
         rl=rl,
-        reward=params.reward,
         watch=Watch(f"rl {run}", params.training.guards),
-        template=params.models[run_id.model].prompt_template,
+        task=task,
         micro_batch_tokens=params.runtime.micro_batch_tokens,
         policy=policy,
         tokenizer=tokenizer,
-        problems=read_problems(train),
+        problems=task.read(train),
         scratch=scratch_folder(out),
         settings=key,
     )
@@ -88,9 +86,8 @@ class Trainer:
 
     run_id: RunId
     rl: Rl
-    reward: Reward
     watch: Watch
-    template: str
+    task: Task
     micro_batch_tokens: int
     policy: Policy
     tokenizer: PreTrainedTokenizerBase
@@ -148,10 +145,9 @@ class Trainer:
             self.sampler,
             self.tokenizer,
             rows,
-            template=self.template,
+            task=self.task,
             max_response_tokens=self.rl.max_response_tokens,
             temperature=self.rl.temperature,
-            reward=self.reward,
             generator=generator,
             value_head=self.value_head if self.rl.algorithm == "ppo" else None,
         )

@@ -15,14 +15,15 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from habits.mistakes import ParamsError
 from habits.models.generation import Samples, sample
 from habits.models.tokenizer import decode_response, encode_prompt
-from habits.params import Reward, RunId
-from habits.tasks.countdown import TEMPLATES, Problem, Verdict, grade
+from habits.params import RunId
+from habits.tasks.task import Problem, Task, Verdict
 
 
 @dataclass(frozen=True)
 class Graded:
     """A batch of B graded rollouts; row i of each field belongs to ``problems[i]``."""
 
+    task: Task
     problems: list[Problem]
     prompts: list[str]
     prompt_ids: list[list[int]]
@@ -47,10 +48,9 @@ def roll_out(
     tokenizer: PreTrainedTokenizerBase,
     problems: list[Problem],
     *,
-    template: str,
+    task: Task,
     max_response_tokens: int,
     temperature: float,
-    reward: Reward,
     generator: torch.Generator,
     value_head: nn.Module | None = None,
 ) -> Graded:
@@ -59,7 +59,7 @@ def roll_out(
     Raises:
         ParamsError: prompt and response do not fit into the model's positions.
     """
-    prompts = [TEMPLATES[template].render(problem) for problem in problems]
+    prompts = [task.render(problem, tokenizer) for problem in problems]
     prompt_ids = [encode_prompt(tokenizer, prompt) for prompt in prompts]
     needed = max(map(len, prompt_ids)) + max_response_tokens
     if needed > model.config.max_position_embeddings:
@@ -79,10 +79,10 @@ def roll_out(
     )
     responses = [decode_response(tokenizer, ids) for ids in samples.responses]
     verdicts = [
-        grade(response, problem, stopped=stopped, reward=reward)
+        task.grade(response, problem, stopped)
         for response, problem, stopped in zip(responses, problems, samples.stopped, strict=True)
     ]
-    return Graded(problems, prompts, prompt_ids, samples, responses, verdicts)
+    return Graded(task, problems, prompts, prompt_ids, samples, responses, verdicts)
 
 
 def records(
@@ -98,6 +98,7 @@ def records(
     """The rows of a rollouts parquet for one graded batch."""
     lengths = torch.tensor(graded.lengths)
     entropy = graded.samples.entropy_B_R.sum(1) / lengths
+    columns = [graded.task.columns(problem) for problem in graded.problems]
     return pd.DataFrame(
         {
             "rollout_id": [
@@ -109,8 +110,8 @@ def records(
             "rl_step": rl_step,
             "split": split,
             "problem_id": [problem.key for problem in graded.problems],
-            "numbers": [list(problem.numbers) for problem in graded.problems],
-            "target": [problem.target for problem in graded.problems],
+            "numbers": [shown["numbers"] for shown in columns],
+            "target": [shown["target"] for shown in columns],
             "sample_id": sample_ids,
             "temperature": temperature,
             "prompt": graded.prompts,

@@ -18,7 +18,6 @@ import pandas as pd
 
 from habits.artifacts import write_parquet
 from habits.params import RunId
-from habits.tasks.countdown import Problem
 
 VERL_METRICS = {
     "policy_loss": ("actor/pg_loss",),
@@ -29,7 +28,6 @@ VERL_METRICS = {
     # In the reward verl averages over the tokens of a rollout, then over rollouts; in the loss as the loss.
     "kl": ("actor/reward_kl_penalty", "actor/kl_loss"),
 }
-VALIDATION = "val-core/countdown/acc/mean@1"
 Record = dict[str, Any]
 
 
@@ -130,17 +128,15 @@ class Collector:
 
     def rollout_row(self, step: int, record: Record) -> Record:
         """A row of the rollouts table; sampled before the update of ``step``, by the policy of step - 1."""
-        problem = Problem(tuple(record["numbers"]), record["target"])
-        name = f"{self.run.path}/train/step{step - 1}/{problem.key}/{record['session']}"
+        problem = record["problem"]
+        name = f"{self.run.path}/train/step{step - 1}/{problem['problem_id']}/{record['session']}"
         return {
             "rollout_id": name,
             **self.run.model_dump(),
             "checkpoint": "",
             "rl_step": step - 1,
             "split": "train",
-            "problem_id": problem.key,
-            "numbers": list(problem.numbers),
-            "target": problem.target,
+            **problem,
             "sample_id": record["session"],
             "temperature": self.temperature,
             "prompt": record["prompt"],

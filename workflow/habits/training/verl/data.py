@@ -5,6 +5,7 @@ Reads problems, traces and a checkpoint folder; writes parquet files and a token
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -14,8 +15,7 @@ from habits.artifacts import read_parquet, write_parquet
 from habits.mistakes import ParamsError
 from habits.models.policy import save_tokenizer
 from habits.models.tokenizer import encode_prompt, encode_response, load_tokenizer
-from habits.tasks.countdown import TEMPLATES, Problem
-from habits.tasks.countdown.reward import DATA_SOURCE
+from habits.tasks.task import Problem, Task
 
 
 def write_tokenizer(model: Path, folder: Path) -> PreTrainedTokenizerBase:
@@ -30,14 +30,14 @@ def write_tokenizer(model: Path, folder: Path) -> PreTrainedTokenizerBase:
 
 
 def write_prompts(
-    problems: list[Problem], template: str, tokenizer: PreTrainedTokenizerBase, limit: int, path: Path
+    problems: list[Problem], task: Task, tokenizer: PreTrainedTokenizerBase, limit: int, path: Path
 ) -> None:
-    """Problems in verl's schema, rendered with ``template``.
+    """Problems in verl's schema; what a rollouts table says of each goes with it, as JSON.
 
     Raises:
         ParamsError: a prompt has more than ``limit`` tokens.
     """
-    prompts = [TEMPLATES[template].render(problem) for problem in problems]
+    prompts = [task.render(problem, tokenizer) for problem in problems]
     longest = max(len(encode_prompt(tokenizer, prompt)) for prompt in prompts)
     if longest > limit:
         raise ParamsError(
@@ -45,14 +45,14 @@ def write_prompts(
         )
     rows = [
         {
-            "data_source": DATA_SOURCE,
+            "data_source": task.data_source,
             "prompt": [{"role": "user", "content": prompt}],
-            "ability": "math",
-            "reward_model": {
-                "style": "rule",
-                "ground_truth": {"target": problem.target, "numbers": list(problem.numbers)},
+            "ability": task.name,
+            "reward_model": {"style": "rule", "ground_truth": task.truth(problem)},
+            "extra_info": {
+                "index": index,
+                "problem": json.dumps({"problem_id": problem.key, **task.columns(problem)}),
             },
-            "extra_info": {"index": index},
         }
         for index, (problem, prompt) in enumerate(zip(problems, prompts, strict=True))
     ]

@@ -15,7 +15,8 @@ from transformers import Qwen2Config
 
 from habits.models.policy import save_tokenizer
 from habits.models.tokenizer import build_tokenizer
-from habits.params import Params, Rl
+from habits.params import Params, RunId
+from habits.tasks.task import task_of
 from habits.training.verl import config
 from habits.training.verl.overrides import Job, verl_settings
 from habits.training.verl.rl_overrides import rl_overrides
@@ -28,19 +29,23 @@ def check_plan(params: Params) -> int:
     Raises:
         VerlConfigError: verl would refuse one, or run otherwise than asked; the message names step and key.
     """
-    runs: dict[str, str] = {}
+    runs: dict[str, RunId] = {}
     for run, line in params.runs.items():
-        runs.setdefault(params.rl_settings(line).model_dump_json(), run.path)
+        runs.setdefault(params.rl_settings(line).model_dump_json() + params.task_of(line), run)
     with tempfile.TemporaryDirectory() as folder:
         model = write_stand_in(Path(folder))
         with _named("sft"):
-            job = _job(params, model, params.resources.sft.gpus)
+            longest = verl_settings(params).max_prompt_tokens
+            job = _job(model, params.resources.sft.gpus, longest)
             config.check_sft(config.compose("sft_trainer_engine", sft_overrides(params, job, steps=1)))
-        for settings, run in runs.items():
-            with _named(f"rl {run}"):
-                job = _job(params, model, params.resources.rl.gpus)
-                rl = Rl.model_validate_json(settings)
-                config.check_rl(config.compose("ppo_trainer", rl_overrides(params, rl, job)))
+        for run in runs.values():
+            with _named(f"rl {run.path}"):
+                line = params.runs[run]
+                longest = params.prompt_tokens(params.task_of(line), verl_settings(params))
+                job = _job(model, params.resources.rl.gpus, longest)
+                reward = task_of(params, run.model).reward
+                asked = rl_overrides(params, params.rl_settings(line), reward, job)
+                config.check_rl(config.compose("ppo_trainer", asked))
     return 1 + len(runs)
 
 
@@ -51,9 +56,8 @@ def write_stand_in(folder: Path) -> Path:
     return folder
 
 
-def _job(params: Params, model: Path, gpus: int) -> Job:
-    longest = verl_settings(params).max_prompt_tokens
-    return Job("plan", *[model] * 5, seed=1, gpus=max(gpus, 1), prompt_tokens=longest)
+def _job(model: Path, gpus: int, longest: int) -> Job:
+    return Job("plan", model, model, model, model, model, 1, max(gpus, 1), longest)
 
 
 @contextmanager

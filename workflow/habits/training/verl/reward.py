@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from habits.tasks.countdown import compute_score as grade_countdown
+from habits.tasks.task import reward_of
 
 FOLDER = "HABITS_ROLLOUTS"
 
@@ -25,14 +25,14 @@ def compute_score(
     extra_info: Mapping[str, Any] | None = None,
     **reward: float,
 ) -> dict[str, float]:
-    """Score (what is paid), acc and format_ok of a response; see `habits.tasks.countdown.reward`."""
-    told = dict((extra_info or {}).get("rollout", {}))
-    result = grade_countdown(
+    """Score (what is paid), acc and format_ok of a response; see the ``reward`` of its task."""
+    extra_info = extra_info or {}
+    told = dict(extra_info.get("rollout", {}))
+    result = reward_of(data_source)(
         data_source, solution_str, ground_truth, {"stopped": told.get("stopped", True)}, **reward
     )
     if told and os.environ.get(FOLDER):
-        problem = {"numbers": list(map(int, ground_truth["numbers"])), "target": int(ground_truth["target"])}
-        append({**told, **result, **problem, "response": solution_str})
+        append({**told, **result, "problem": json.loads(extra_info["problem"]), "response": solution_str})
     # verl averages what a reward returns and a reason has no mean; it stands in the record.
     return {name: float(result[name]) for name in ("score", "acc", "format_ok")}
 

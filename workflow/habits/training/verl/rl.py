@@ -19,7 +19,7 @@ from habits.mistakes import ParamsError
 from habits.models.optimization import scratch_folder
 from habits.params import Params, Rl, RunId
 from habits.progress import Progress
-from habits.tasks.countdown.table import read_problems
+from habits.tasks.task import task_of
 from habits.training.guards import Watch
 from habits.training.verl import checkpoints, collect, config, data, process
 from habits.training.verl.overrides import Job
@@ -29,13 +29,12 @@ from habits.training.verl.rl_overrides import rl_overrides
 def run_rl(params: Params, run: str, start: Path, problems: Path, out: Path, gpus: int) -> None:
     """Train ``run`` of the matrix from checkpoint ``start`` with verl and write everything to ``out``."""
     run_id, line = params.run(run)
-    rl = params.rl_settings(line)
-    model = params.models[run_id.model]
+    rl, task = params.rl_settings(line), task_of(params, run_id.model)
     settings = {
         "run": run_id.model_dump(),
         "rl": rl.model_dump(),
-        "reward": params.reward.model_dump(),
-        "prompt_template": model.prompt_template,
+        "reward": task.reward.model_dump(),
+        "prompt_template": task.template,
         "training": params.training.model_dump(),
         "gpus": gpus,
     }
@@ -68,10 +67,11 @@ def prepare(
     if verl is None:
         raise ParamsError("training.backend is local; this is the verl backend")
     tokenizer = data.write_tokenizer(start, scratch / "tokenizer")
+    task = task_of(params, run.model)
+    longest = params.prompt_tokens(params.models[run.model].task, verl)
     for split in ("train", "validation"):
-        rows = read_problems(problems / f"{split}.parquet")
-        template = params.models[run.model].prompt_template
-        data.write_prompts(rows, template, tokenizer, verl.max_prompt_tokens, scratch / f"{split}.parquet")
+        rows = task.read(problems / f"{split}.parquet")
+        data.write_prompts(rows, task, tokenizer, longest, scratch / f"{split}.parquet")
     job = Job(
         name=run.path.replace("/", "-"),
         model=start.absolute(),
@@ -81,9 +81,9 @@ def prepare(
         checkpoints=scratch / "verl",
         seed=run.seed,
         gpus=max(gpus, 1),
-        prompt_tokens=verl.max_prompt_tokens,
+        prompt_tokens=longest,
     )
-    composed = config.compose("ppo_trainer", rl_overrides(params, rl, job))
+    composed = config.compose("ppo_trainer", rl_overrides(params, rl, task.reward, job))
     config.check_rl(composed)
     config.write(composed, scratch / "main_ppo.yaml")
     return Session(run, rl, verl, Watch(f"rl {run.path}", params.training.guards), start, scratch, job)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from habits.cluster_params import Verl
 from habits.params import Params, Rl
+from habits.section import Section
 from habits.training.constants import DUAL_CLIP
 from habits.training.verl.overrides import (
     HERE,
@@ -30,7 +31,7 @@ ESTIMATORS = {
 CPU_ROLLOUT = "hf_cpu"
 
 
-def rl_overrides(params: Params, rl: Rl, job: Job) -> list[Override]:
+def rl_overrides(params: Params, rl: Rl, reward: Section, job: Job) -> list[Override]:
     """What ``verl.trainer.main_ppo`` is run with."""
     verl = verl_settings(params)
     return [
@@ -39,7 +40,7 @@ def rl_overrides(params: Params, rl: Rl, job: Job) -> list[Override]:
         *_actor(rl, verl, job),
         *_rollout(rl, verl, job),
         *(_critic(rl, verl, job) if rl.algorithm == "ppo" else [Override("critic.enable", False)]),
-        *_reward(params),
+        *_reward(reward),
         *_trainer(rl, job),
         *(_rl_on_cpu(rl) if verl.platform == "cpu" else []),
     ]
@@ -172,14 +173,14 @@ def _critic(rl: Rl, verl: Verl, job: Job) -> list[Override]:
     )
 
 
-def _reward(params: Params) -> list[Override]:
+def _reward(reward: Section) -> list[Override]:
     custom = "reward.custom_reward_function"
     return [
         Override(f"{custom}.path", str(HERE / "reward.py")),
         Override(f"{custom}.name", "compute_score"),
         *(
             Override(f"{custom}.reward_kwargs.{name}", value, new=True)
-            for name, value in params.reward.model_dump().items()
+            for name, value in reward.model_dump().items()
         ),
         Override("reward.reward_manager.name", "naive"),
     ]

@@ -17,15 +17,42 @@ from __future__ import annotations
 import functools
 import random
 from collections.abc import Callable
+from pathlib import Path
 
-from habits.models.vocabulary import BOS, EOS, LARGEST_NUMBER
-from habits.params import BaseModelSpec, Countdown
+from habits.models.vocabulary import BOS, EOS, LARGEST_NUMBER, WORDS
+from habits.params import BaseModelSpec, Countdown, Params
+from habits.priming.teacher import RECIPES, Limits, write_trace
 from habits.tasks.countdown import TEMPLATES, Move, Problem, Step, expression_of, moves, solutions
+from habits.tasks.countdown.table import read_problems
 
 FACTS_WITH_COMPARISON = 0.6
 COMPARISONS_THAT_HIT = 0.4
 COMPARISONS_THAT_NAME_THE_TARGET = 0.7
+SEARCHES = ("all_strategies", "backtracking_verification")  # what a searching base has read, half each
 SearchDocument = Callable[[random.Random, Problem], str | None]
+
+
+def make_corpus(params: Params, spec: BaseModelSpec, problems: Path) -> Corpus:
+    """What a tiny base model of Countdown reads; ``problems`` is the parquet of the training problems."""
+    return Corpus(spec, params.countdown, read_problems(problems), search_document(params))
+
+
+def settings_of(params: Params) -> dict[str, object]:
+    """Settings besides the model's own that decide what it reads."""
+    return {"teacher": params.priming.model_dump()}
+
+
+def search_document(params: Params) -> SearchDocument:
+    """Writes search documents of the corpus with the symbolic teacher, unfiltered like its priming sets."""
+    limits = Limits(
+        params.priming.max_trace_tokens, params.priming.min_search_tokens, params.countdown.max_intermediate
+    )
+
+    def write(rng: random.Random, problem: Problem) -> str | None:
+        trace = write_trace(rng, problem, RECIPES[rng.choice(SEARCHES)], limits)
+        return None if trace is None else trace.response
+
+    return write
 
 
 class Corpus:
@@ -37,6 +64,8 @@ class Corpus:
         problems: training problems only; a document never shows an evaluation problem.
         search_document: writes a response with search behaviors to a problem, or None if it can't.
     """
+
+    words = WORDS
 
     def __init__(
         self,

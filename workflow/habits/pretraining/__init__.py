@@ -1,0 +1,1 @@
+"""Pretraining data: documents, their labels, and the priming sets that are rewritten from them."""

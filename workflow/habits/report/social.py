@@ -1,0 +1,157 @@
+"""What came of RL on social situations: claims, other problems before and after, beside published numbers.
+
+Reads results/social_statistics and the figures about Social IQa. One function makes the page's content.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from habits.analysis.claims import Verdict, load_report
+from habits.analysis.social_findings import FindingResult, load_findings_report
+from habits.artifacts import read_parquet
+from habits.figures import available_figures, task_of_figure
+from habits.params import Params
+from habits.report.figures import Figure, read_figures
+
+FOLDER = "social_statistics"
+METRIC_NAMES = {
+    "accuracy": "right answers",
+    "accuracy in form": "right and in the asked form",
+    "answered in form": "in the asked form",
+    "no readable answer": "no readable answer",
+    "truncated": "cut off",
+    "n_tokens": "response tokens",
+    "accuracy where both answered in form": "right, where both answered in form",
+}
+
+
+@dataclass(frozen=True)
+class PublishedTransfer:
+    """DeepEnlighten's numbers for one evaluation, of Llama-3.2-3B-Instruct; the items differ."""
+
+    before: float
+    after: float
+    n_before: int
+    n_after: int
+
+
+PUBLISHED = {
+    "MATH": PublishedTransfer(0.2672, 0.4419, 3750, 3750),
+    "CMATH": PublishedTransfer(0.5480, 0.5995, 823, 824),
+    "GSM8K": PublishedTransfer(0.7660, 0.7576, 329, 330),
+}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A claim as the page shows it: what is said, about whom, our effect, the verdict and its reason."""
+
+    sentence: str
+    condition: str
+    about: str
+    measure: str
+    effect: float | None
+    low: float | None
+    high: float | None
+    n: int | None
+    verdict: Verdict
+    reason: str
+    source: str
+    published: str
+
+
+@dataclass(frozen=True)
+class TransferLine:
+    """One measure of one evaluation before and after RL."""
+
+    evaluation: str
+    condition: str
+    metric: str
+    before: float
+    after: float
+    difference: float
+    low: float
+    high: float
+    n_problems: int
+    n_seeds: int
+
+    @property
+    def is_share(self) -> bool:
+        """Whether the measure is a share of the items."""
+        return self.metric != METRIC_NAMES["n_tokens"]
+
+
+def social(params: Params, results: Path) -> dict[str, Any]:
+    """The content of the page.
+
+    Raises:
+        ArtifactError: a table or figure is missing.
+    """
+    folder = results / FOLDER
+    found = load_findings_report(folder / "findings.json")
+    return {
+        "lines": [*_claims(folder), *map(_finding, found.results)],
+        "transfer": _transfer(folder),
+        "pairs": _records(folder / "pairs.parquet"),
+        "published": PUBLISHED,
+        "figures": social_figures(params, results),
+        "confidence": found.confidence,
+        "stories": params.social_iqa.source == "stories",
+    }
+
+
+def social_figures(params: Params, results: Path) -> list[Figure]:
+    """The figures about Social IQa."""
+    names = [name for name in available_figures(params) if task_of_figure(name) == "social_iqa"]
+    return read_figures([results / "figures" / f"{name}.svg" for name in names])
+
+
+def _claims(folder: Path) -> list[Line]:
+    lines = []
+    for result in load_report(folder / "claims.json").results:
+        claim, ours = result.claim, result.ours
+        lines.append(
+            Line(
+                sentence=claim.sentence,
+                condition=f"{claim.better.model}/{claim.better.priming}",
+                about="",
+                measure="accuracy on held-out problems after RL minus before",
+                effect=None if ours is None else ours.effect,
+                low=None if ours is None else ours.low,
+                high=None if ours is None else ours.high,
+                n=None if ours is None else ours.n_problems,
+                verdict=result.verdict,
+                reason=result.reason,
+                source=claim.source,
+                published="no value published",
+            )
+        )
+    return lines
+
+
+def _finding(result: FindingResult) -> Line:
+    shown = result.model_dump(exclude={"finding"})
+    finding = result.finding
+    return Line(
+        **shown,
+        sentence=finding.sentence,
+        measure=finding.measure,
+        source=finding.source,
+        published=finding.published,
+    )
+
+
+def _transfer(folder: Path) -> list[TransferLine]:
+    rows = _records(folder / "transfer.parquet")
+    return [TransferLine(**row | {"metric": METRIC_NAMES[row["metric"]]}) for row in rows]
+
+
+def _records(path: Path) -> list[dict[str, Any]]:
+    """Rows of a table that is there when anything was evaluated besides the task."""
+    table = read_parquet(path) if path.exists() else pd.DataFrame()
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]

@@ -1,0 +1,31 @@
+"""labels: the behaviors in one shard's documents, by rules or by a language model."""
+
+
+rule labels:
+    input:
+        documents="data/corpus/{corpus}/shard{shard}.parquet",
+        repeated="data/deduplication/{corpus}.parquet",
+    output:
+        "data/labels/{corpus}/shard{shard}.parquet",
+    log:
+        "logs/labels/{corpus}/shard{shard}.log",
+    benchmark:
+        "logs/labels/{corpus}/shard{shard}.tsv"
+    priority: 10**9
+    localrule: LABELLER_ASKS
+    conda:
+        ENVIRONMENT
+    # Who waits for a server takes no core from others; vLLM takes GPUs.
+    threads: 0 if LABELLER_ASKS else 1
+    resources:
+        waiting=int(LABELLER_ASKS),
+    params:
+        settings=settings("labelling"),
+        labeller=LABELLER,
+        prompts=prompts("labels"),
+        code=fingerprint("pretraining.labels"),
+    message:
+        "labels {wildcards.corpus} shard {wildcards.shard}"
+    shell:
+        "habits labels --corpus {wildcards.corpus} --shard {wildcards.shard} --documents {input.documents}"
+        " --repeated {input.repeated} --out {output} --log {log}"

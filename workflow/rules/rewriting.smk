@@ -1,0 +1,32 @@
+"""rewriting: documents with behaviors and matched ones without, as question, thought and answer."""
+
+
+rule rewriting:
+    input:
+        shards_of(PARAMS.rewriting.corpora),
+        labels_of(PARAMS.rewriting.corpora),
+        expand("data/problems/countdown/{split}.parquet", split=["validation", "test"]),
+    output:
+        directory("data/rewriting"),
+    log:
+        "logs/rewriting.log",
+    benchmark:
+        "logs/rewriting.tsv"
+    priority: 10**9
+    localrule: REWRITER_ASKS
+    conda:
+        ENVIRONMENT
+    threads: 0 if REWRITER_ASKS else 1
+    resources:
+        waiting=int(REWRITER_ASKS),
+    params:
+        settings=settings("rewriting", "pretraining"),
+        rewriter=REWRITER,
+        templates=TEMPLATES,
+        prompts=prompts("rewriting"),
+        code=fingerprint("pretraining.rewriting"),
+    message:
+        "rewriting"
+    shell:
+        "habits rewriting --documents data/corpus --labels data/labels --problems data/problems/countdown"
+        " --out {output} --log {log}"
