@@ -70,7 +70,7 @@ def _social(material: Material) -> dict[str, Any]:
     return social(material.params, material.inputs.results)
 
 
-def _reads_social(inputs: Inputs) -> list[Path]:
+def _reads_social(params: Params, inputs: Inputs) -> list[Path]:
     return [inputs.results / FOLDER]
 
 
@@ -108,7 +108,6 @@ PAGES = (
     Page("claims.html", "Claims", "Claims and verdicts", _claims),
     *experiment_pages(),
     Page("responses.html", "Length and language", "Is a longer response a better one?", _responses, GROUP),
-    Page("data.html", "Data", "Priming sets and problems", _data),
     Page(
         "social.html",
         "Social IQa",
@@ -118,6 +117,7 @@ PAGES = (
         shown=_has_social,
         reads=_reads_social,
     ),
+    Page("data.html", "Data", "Priming sets and problems", _data),
     Page("rollouts.html", "Rollouts", "Rollouts", _rollouts, loads=True),
     Page("judges.html", "Judges", "How far the judge can be believed", _judges, shown=_is_judged),
     Page("runs.html", "Runs", "Runs", _runs),
