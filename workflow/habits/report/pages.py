@@ -70,11 +70,7 @@ def _social(material: Material) -> dict[str, Any]:
     return social(material.params, material.inputs.results)
 
 
-<<<<<<< HEAD
-def _reads_social(params: Params, inputs: Inputs) -> list[Path]:
-=======
 def _reads_social(_: Params, inputs: Inputs) -> list[Path]:
->>>>>>> fc623aae25fbc1b823cf5df77b5f2df516c88ec5
     return [inputs.results / FOLDER]
 
 
