@@ -6,9 +6,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from habits.analysis.evaluations import IDENTITY
+from habits.analysis.evaluations import IDENTITY, ConditionKey
 from habits.analysis.social_statistics import CHANCE, GROUPINGS
 from habits.figures.drawing import Drawing, axes_words, curves, handle, seeds
+from habits.figures.marks import Origin
 from habits.figures.style import BLACK, GRAY, GROUP_LOOKS, OVERALL, Look
 from habits.figures.tables import Series, Tables
 
@@ -61,7 +62,7 @@ def _by_group(ax: Axes, tables: Tables, model: str) -> None:
     mine = mine[mine["metric"] == "accuracy"]
     grouping = next(name for name in GROUPINGS if (mine.grouping == name).any())
     drawn = [
-        (look, _series(rows))
+        (look, _series(rows, _origin(tables, model, grouping, name)))
         for name, look in GROUP_LOOKS.items()
         if len(rows := mine[(mine.grouping == grouping) & (mine.group == name)])
     ]
@@ -71,11 +72,16 @@ def _by_group(ax: Axes, tables: Tables, model: str) -> None:
     ax.legend(handles=[handle(look, f"{look.label} (n = {series.n_problems})") for look, series in drawn])
 
 
-def _series(rows: pd.DataFrame) -> Series:
-    points = rows.sort_values("rl_step").rename(columns={"rl_step": "step"})
-    return Series(
-        points[["step", "mean", "low", "high"]], int(rows.n_seeds.max()), int(rows.n_problems.max())
-    )
+def _origin(tables: Tables, model: str, grouping: str, group: str) -> Origin:
+    key = ConditionKey(model, "none", tables.algorithm)
+    where = {**key._asdict(), "grouping": grouping, "group": group, "metric": "accuracy"}
+    return tables.origin("groups", **where)
+
+
+def _series(rows: pd.DataFrame, origin: Origin) -> Series:
+    points = rows.sort_values("rl_step").rename(columns={"rl_step": "step"}).reset_index(drop=True)
+    n_seeds, n_problems = int(rows.n_seeds.max()), int(rows.n_problems.max())
+    return Series(points[["step", "mean", "low", "high"]], n_seeds, n_problems, origin)
 
 
 def _chance(ax: Axes) -> None:
