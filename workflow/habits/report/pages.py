@@ -121,7 +121,6 @@ PAGES = (
     Page("claims.html", "Claims", "Claims and verdicts", _claims),
     *experiment_pages(),
     Page("responses.html", "Length and language", "Is a longer response a better one?", _responses, GROUP),
-    Page("data.html", "Data", "Priming sets and problems", _data),
     Page(
         "social.html",
         "Social IQa",
@@ -139,6 +138,7 @@ PAGES = (
         shown=has_documents,
         reads=_reads_documents,
     ),
+    Page("data.html", "Data", "Priming sets and problems", _data),
     Page("rollouts.html", "Rollouts", "Rollouts", _rollouts, loads=True),
     Page("judges.html", "Judges", "How far the judge can be believed", _judges, shown=_is_judged),
     Page("runs.html", "Runs", "Runs", _runs),

@@ -161,6 +161,9 @@ def _jobs(inputs: Inputs) -> Iterator[_Job]:
         yield from (_Job("sft", (folder,)) for folder in inputs.sft(item.priming, item.seed))
     yield from (_Job("rl", (inputs.metrics(run).parent,)) for run in inputs.runs)
     yield from (_Job("rollouts", (inputs.rollouts(run),)) for run in inputs.runs)
+    others = [run for run in inputs.whole.runs if run not in inputs.params.runs]
+    yield from (_Job("rl", (inputs.metrics(run).parent,)) for run in others)
+    yield from (_Job("rollouts", (inputs.rollouts(run),)) for run in others)
     yield from (_Job("behaviors", (inputs.behaviors(run),)) for run in inputs.runs)
     if inputs.of_judge:
         yield from (_Job("judging", (inputs.judging(run),)) for run in inputs.runs)
