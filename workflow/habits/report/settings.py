@@ -156,8 +156,8 @@ def _jobs(inputs: Inputs) -> Iterator[_Job]:
     yield from (_Job("priming", (item.path,)) for item in inputs.priming)
     yield _Job("quality", (inputs.quality,))
     if has_documents(inputs.params):
-        made = (path for path in document_artifacts(inputs) if path.suffix != ".parquet")
-        yield from (_Job(path.name, (path,)) for path in made)
+        folders = (path for path in document_artifacts(inputs) if path.suffix != ".parquet")
+        yield from (_Job(path.name, (path,)) for path in folders if path not in inputs.tables)
     if rewritten := rewriting_artifacts(inputs):
         yield _Job("rewriting", tuple(rewritten))
     for item in inputs.priming:
