@@ -36,7 +36,7 @@ SCRATCH = Path("scratch/deduplication")
 BANDS = HASHES // 4
 WIDTH = 2 * HASHES  # bytes of a signature
 CHUNK = 65_536  # signatures read at once
-PART = 2_000_000  # documents whose keys are compared at once
+PART = 250_000  # documents whose keys are compared at once
 
 Integers = NDArray[np.int64]
 
