@@ -447,6 +447,7 @@ def plan(
         from habits.llm.plan import examples_of, plan_errands
         from habits.llm.store import ReplyStore
         from habits.llm.tokens import count_examples
+        from habits.pretraining.planning import pretraining_errands
         from habits.priming.planning import teaching_errands
         from habits.tasks.countdown.sampling import sample
         from habits.tasks.countdown.table import read_problems
@@ -456,7 +457,11 @@ def plan(
         params = chosen.only("countdown")
         source = problems / "train.parquet"
         train = read_problems(source) if source.exists() else sample(params.countdown)["train"]
-        errands = [*teaching_errands(params, train), *judging_errands(params, results, train)]
+        errands = [
+            *teaching_errands(params, train),
+            *pretraining_errands(chosen),
+            *judging_errands(params, results, train),
+        ]
         counted = count_examples(params.llm, examples_of(errands)) if count else None
         with ReplyStore() as store:
             bill = plan_errands(params.llm, errands, store, date.today(), counted)
