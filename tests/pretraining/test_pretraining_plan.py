@@ -2,44 +2,40 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from habits.cli import PRESETS
-from habits.params import Params, validate
-from habits.pretraining.planning import pretraining_errands
+from habits.llm.plan import Errand
+from habits.params import validate
+from habits.pretraining.planning import document_errands
 
 
-def params(**changes: dict[str, Any]) -> Params:
+def errands(drop: str = "", **changes: dict[str, Any]) -> list[Errand]:
     raw = yaml.safe_load((PRESETS / "paper.yaml").read_text())
     for section, values in changes.items():
         raw[section] |= values
-    return validate(raw)
+    raw["matrix"] = [line for line in raw["matrix"] if not drop or drop not in line["priming"]]
+    return document_errands(validate(raw), Path("nowhere"))
 
 
-def test_programs_cost_nothing() -> None:
-    assert pretraining_errands(params(rewriting={"rewriter": "symbolic"})) == []
+def test_what_programs_do_or_no_run_needs_costs_nothing() -> None:
+    assert errands(rewriting={"rewriter": "symbolic"}) == []
+    assert errands(drop="pretraining") == []
 
 
-def test_the_papers_sets_are_rewritten_by_claude() -> None:
-    """2 x 8.3 million tokens and half as many again, of which four fifths can be used."""
-    curated, negative = pretraining_errands(params())
-    assert (curated.rule, curated.subject, negative.subject) == (
-        "rewriting",
-        "pretraining_curated",
-        "pretraining_negative",
-    )
-    assert curated.calls * curated.reply_tokens == pytest.approx(1.5 * 8.3e6 / 0.8, rel=0.01)
-    few = params(pretraining={"shard_documents": 100}, rewriting={"tokens": 10**12})
-    assert [errand.calls for errand in pretraining_errands(few)] == [100_000, 100_000]
+def test_claude_rewrites_documents_until_both_sets_are_full() -> None:
+    asked = errands()
+    assert [e.subject for e in asked] == ["pretraining_curated", "pretraining_negative"]
+    assert {(e.rule, e.model) for e in asked} == {("rewriting", "claude")}
+    assert all(e.calls * e.reply_tokens == pytest.approx(1.5 * 8.3e6, rel=0.01) for e in asked)
 
 
 @pytest.mark.parametrize(("calls", "each"), [("joint", 1), ("separate", 5)])
 def test_every_document_is_labelled(calls: str, each: int) -> None:
-    asked = pretraining_errands(params(labelling={"labeller": "gpt-4o-mini", "calls": calls}))
-    labels = [errand for errand in asked if errand.rule == "labels"]
-    assert [errand.subject for errand in labels] == ["openwebmath", "finemath"]
-    assert [errand.calls for errand in labels] == [200_000 * each] * 2
-    assert all(len(errand.requests) == each for errand in labels)
+    asked = errands(drop="pretraining", labelling={"labeller": "gpt-4o-mini", "calls": calls})
+    assert [(e.rule, e.subject) for e in asked] == [("labels", "openwebmath"), ("labels", "finemath")]
+    assert [e.calls for e in asked] == [200_000 * each] * 2

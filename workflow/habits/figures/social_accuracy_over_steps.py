@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from habits.analysis.evaluations import IDENTITY
 from habits.analysis.social_statistics import CHANCE, GROUPINGS
 from habits.figures.drawing import Drawing, axes_words, curves, handle, seeds
+from habits.figures.marks import Origin
 from habits.figures.style import BLACK, GRAY, GROUP_LOOKS, OVERALL, Look
 from habits.figures.tables import Series, Tables
 
@@ -60,8 +61,10 @@ def _by_group(ax: Axes, tables: Tables, model: str) -> None:
     mine = table[(table[IDENTITY] == [model, "none", tables.algorithm]).all(axis=1)]
     mine = mine[mine["metric"] == "accuracy"]
     grouping = next(name for name in GROUPINGS if (mine.grouping == name).any())
+    where = {"model": model, "algorithm": tables.algorithm, "metric": "accuracy", "grouping": grouping}
+    origin = tables.origin("groups", **where, priming="none")
     drawn = [
-        (look, _series(rows))
+        (look, _series(rows, origin.at(group=name)))
         for name, look in GROUP_LOOKS.items()
         if len(rows := mine[(mine.grouping == grouping) & (mine.group == name)])
     ]
@@ -71,10 +74,10 @@ def _by_group(ax: Axes, tables: Tables, model: str) -> None:
     ax.legend(handles=[handle(look, f"{look.label} (n = {series.n_problems})") for look, series in drawn])
 
 
-def _series(rows: pd.DataFrame) -> Series:
+def _series(rows: pd.DataFrame, origin: Origin) -> Series:
     points = rows.sort_values("rl_step").rename(columns={"rl_step": "step"})
     return Series(
-        points[["step", "mean", "low", "high"]], int(rows.n_seeds.max()), int(rows.n_problems.max())
+        points[["step", "mean", "low", "high"]], int(rows.n_seeds.max()), int(rows.n_problems.max()), origin
     )
 
 

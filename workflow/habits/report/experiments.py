@@ -36,8 +36,9 @@ class Experiment:
 
     def is_there(self, params: Params) -> bool:
         """Whether the settings ask for runs of it, or for one of its figures."""
-        figures = set(self.figures) & set(available_figures(params))
-        return bool(figures) or any(self.holds(params, run) for run in params.runs)
+        own = params.only("countdown")
+        figures = set(self.figures) & set(available_figures(own))
+        return bool(figures) or any(self.holds(own, run) for run in own.runs)
 
 
 def _is_main(params: Params, run: RunId) -> bool:

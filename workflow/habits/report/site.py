@@ -1,4 +1,4 @@
-"""HTML from templates: escaping, number formats, and a policy that lets a page load nothing.
+"""HTML from templates: pages, escaping, number formats, and a policy that lets a page load nothing.
 
 Every page carries its styles and scripts inline. Its content security policy admits only those
 scripts, by hash, and no network at all: text written by a model cannot run, whatever it says.
