@@ -165,7 +165,7 @@ def leakage(*, problems: File, priming: File, documents: File, out: File, common
     with step(common) as params:
         from habits.analysis.leakage import write_leakage
 
-        write_leakage(params, problems, priming, documents, out)
+        write_leakage(params.only("countdown"), problems, priming, documents, out)
 
 
 @app.command
@@ -174,7 +174,7 @@ def rewriting(*, documents: File, labels: File, problems: File, out: File, commo
     with step(common) as params:
         from habits.pretraining.rewriting import write_rewriting
 
-        write_rewriting(params, documents, labels, problems, out)
+        write_rewriting(params.only("countdown"), documents, labels, problems, out)
 
 
 @app.command
@@ -447,6 +447,7 @@ def plan(
         from habits.llm.plan import examples_of, plan_errands
         from habits.llm.store import ReplyStore
         from habits.llm.tokens import count_examples
+        from habits.pretraining.planning import document_errands
         from habits.priming.planning import teaching_errands
         from habits.tasks.countdown.sampling import sample
         from habits.tasks.countdown.table import read_problems
@@ -456,7 +457,8 @@ def plan(
         params = chosen.only("countdown")
         source = problems / "train.parquet"
         train = read_problems(source) if source.exists() else sample(params.countdown)["train"]
-        errands = [*teaching_errands(params, train), *judging_errands(params, results, train)]
+        documents = document_errands(params, results.with_name("data") / "corpus")
+        errands = [*documents, *teaching_errands(params, train), *judging_errands(params, results, train)]
         counted = count_examples(params.llm, examples_of(errands)) if count else None
         with ReplyStore() as store:
             bill = plan_errands(params.llm, errands, store, date.today(), counted)

@@ -24,6 +24,15 @@ from habits.llm.providers import (
 from habits.llm.requests import Reply, Request, Usage, printable
 from habits.params import LlmModel
 
+# Errors of a request that another try does not mend.
+FINAL = (
+    "invalid_request_error",
+    "request_too_large",
+    "billing_error",
+    "not_found_error",
+    "permission_error",
+    "authentication_error",
+)
 COUNTED = ("model", "system", "messages", "output_config")  # fields that have to do with input
 
 
@@ -149,5 +158,8 @@ def item_of(line: Any) -> BatchItem:
     if result["type"] == "succeeded":
         return BatchItem(name, reply_of(result["message"]))
     error = (result.get("error") or {}).get("error") or {}
-    rejected = error.get("type") in ("invalid_request_error", "request_too_large", "billing_error")
-    return failed_item(name, f"{result['type']} {error.get('message', '')}", again=not rejected)
+    kind = error.get("type")
+    reason = f"{result['type']} {kind or ''} {error.get('message', '')}"
+    if kind == "not_found_error":
+        reason += f". {RETIRED}"
+    return failed_item(name, reason, again=kind not in FINAL)

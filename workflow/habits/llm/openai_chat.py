@@ -97,6 +97,8 @@ class OpenAIChat:
             state = await self.batches.retrieve(batch)
             errors = (state.errors and state.errors.data) or []
             failure = "; ".join(f"{error.code}: {error.message}" for error in errors[:5])
+            if any(error.code == "model_not_found" for error in errors):
+                failure += f". {RETIRED}"
             return BatchState(
                 done=state.request_counts.completed if state.request_counts else 0,
                 ended=state.status in ENDED,

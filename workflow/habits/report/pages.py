@@ -11,6 +11,7 @@ from typing import Any
 
 from habits.params import Params
 from habits.report.disagreements import disagreements
+from habits.report.documents import document_artifacts, documents, has_documents
 from habits.report.experiment_pages import GROUP, experiment_pages, experiments_of
 from habits.report.experiments import EXPERIMENTS
 from habits.report.inputs import Inputs
@@ -49,6 +50,18 @@ def _responses(material: Material) -> dict[str, Any]:
 
 def _data(material: Material) -> dict[str, Any]:
     return {"sets": material.priming_sets, "splits": splits(material.inputs)}
+
+
+def _documents(material: Material) -> dict[str, Any]:
+    return {
+        "shown": documents(material.inputs),
+        "labeller": material.inputs.params.labelling.labeller,
+        "confidence": material.confidence,
+    }
+
+
+def _reads_documents(_: Params, inputs: Inputs) -> list[Path]:
+    return document_artifacts(inputs)
 
 
 def _rollouts(material: Material) -> dict[str, Any]:
@@ -118,6 +131,14 @@ PAGES = (
         reads=_reads_social,
     ),
     Page("data.html", "Data", "Priming sets and problems", _data),
+    Page(
+        "documents.html",
+        "Documents",
+        "Behaviors in pretraining data",
+        _documents,
+        shown=has_documents,
+        reads=_reads_documents,
+    ),
     Page("rollouts.html", "Rollouts", "Rollouts", _rollouts, loads=True),
     Page("judges.html", "Judges", "How far the judge can be believed", _judges, shown=_is_judged),
     Page("runs.html", "Runs", "Runs", _runs),

@@ -16,6 +16,7 @@ import yaml
 
 from habits.artifacts import ArtifactError
 from habits.params import Params
+from habits.report.documents import document_artifacts, has_documents
 from habits.report.inputs import SPLITS, Inputs
 
 PACKAGES = ("torch", "transformers", "verl", "snakemake", "dvc", "numpy", "pandas", "seaborn")
@@ -154,6 +155,8 @@ def _jobs(inputs: Inputs) -> Iterator[_Job]:
     yield from (_Job("teaching", (path,)) for path in inputs.demonstrations)
     yield from (_Job("priming", (item.path,)) for item in inputs.priming)
     yield _Job("quality", (inputs.quality,))
+    of_documents = document_artifacts(inputs) if has_documents(inputs.params) else []
+    yield from (_Job(path.name, (path,)) for path in of_documents)
     for item in inputs.priming:
         yield from (_Job("sft", (folder,)) for folder in inputs.sft(item.priming, item.seed))
     yield from (_Job("rl", (inputs.metrics(run).parent,)) for run in inputs.runs)
@@ -165,8 +168,7 @@ def _jobs(inputs: Inputs) -> Iterator[_Job]:
     if inputs.of_judge:
         yield from (_Job("judging", (inputs.judging(run),)) for run in inputs.runs)
         yield _Job("calibration", (inputs.calibration,))
-    for folder in inputs.tables:
-        yield _Job(folder.name, (folder,))
+    yield from (_Job(folder.name, (folder,)) for folder in inputs.tables if folder not in of_documents)
     yield _Job("claims", (inputs.claims,))
     yield from (_Job("figures", (figure.with_suffix(".json"),)) for figure in inputs.figures)
 
