@@ -74,13 +74,18 @@ def analyse(results: Path, judge: str = "none") -> Analysed:
     return Analysed(params, results)
 
 
-def synthetic_params(**changes: Any) -> Params:
-    """The laptop preset with top-level sections replaced or, for dicts, updated."""
+def synthetic_params(social: bool = False, **changes: Any) -> Params:
+    """The laptop preset with top-level sections replaced or, for dicts, updated.
+
+    Args:
+        social: whether the runs on Social IQa are among them.
+    """
     raw = yaml.safe_load(LAPTOP.read_text())
     raw["matrix"][0]["samples"] = BASE_SAMPLES
     for section, value in changes.items():
         raw[section] = {**raw[section], **value} if isinstance(value, dict) else value
-    return validate(raw)
+    params = validate(raw)
+    return params if social else params.only("countdown")
 
 
 def write_synthetic_results(params: Params, results: Path) -> None:

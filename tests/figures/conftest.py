@@ -11,7 +11,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
 
 from synthetic_judge import write_judging  # noqa: E402
-from synthetic_results import Analysed, analyse  # noqa: E402
+from synthetic_results import Analysed, analyse, synthetic_params  # noqa: E402
+from synthetic_social import write_social  # noqa: E402
 
 from habits.analysis.analyses import write_analyses  # noqa: E402
 from habits.analysis.calibration import write_calibration  # noqa: E402
@@ -28,7 +29,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Analysed:
     write_calibration(run.params, run.results, run.results / "calibration")
     write_analyses(run.params, run.results, run.results / "analyses")
     write_document_statistics(run.params, run.results / "pretraining_statistics")
-    return run
+    sizes = {"train": 60, "validation": 20, "test": 60}
+    everything = synthetic_params(
+        social=True,
+        rollouts={"problems": 48},
+        statistics={"bootstrap": 200},
+        social_iqa=sizes,
+        judge="gpt-4o-mini",
+    )
+    write_social(everything.only("social_iqa"), run.results)
+    return Analysed(everything, run.results)
 
 
 def write_document_statistics(params: Params, out: Path) -> None:

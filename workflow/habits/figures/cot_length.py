@@ -19,6 +19,14 @@ from habits.figures.style import BLACK, Look, look
 from habits.figures.tables import Tables
 
 METRIC = "accuracy"
+# Whose bins are drawn, the first that there are; slopes are drawn for all.
+BINNED = (
+    ("plain", "none"),
+    ("searching", "none"),
+    ("plain", "backtracking_verification"),
+    ("plain", "empty_cot"),
+)
+MOST_BINNED = 4
 MARKERS = {ALL_PROBLEMS: "all problems together", SAME_PROBLEM: "same problem"}
 
 
@@ -65,7 +73,8 @@ def draw(tables: Tables) -> Drawing:
 def caption(confidence: float) -> str:
     """What the panels show and how their intervals were made."""
     return (
-        "Left: accuracy in ten quantile bins of length. Middle: the same after taking out each problem's "
+        f"Left: accuracy in ten quantile bins of length, of at most {MOST_BINNED} conditions. "
+        "Middle: the same after taking out each problem's "
         "and each policy's own mean, among problems with several responses; across problems length and "
         "difficulty are mixed up, here they are not. Open markers: most responses of the bin were cut off. "
         "Right: change in accuracy per 100 more tokens, responses that were cut off left out. "
@@ -78,7 +87,7 @@ def draw_lengths(groups: list[Group], unit: str) -> Figure:
     figure = Figure(figsize=(13, max(4.2, 1.6 + 0.32 * len(groups))))
     left, middle, right = figure.subplots(1, 3, width_ratios=[1, 1, 0.9])
     for ax, comparison in ((left, ALL_PROBLEMS), (middle, SAME_PROBLEM)):
-        for group in groups:
+        for group in _binned(groups):
             rows = group.bins[group.bins["comparison"] == comparison]
             _draw_bins(ax, rows.sort_values("mean_length"), group.look)
             if group.bins_origin is not None:
@@ -94,6 +103,13 @@ def draw_lengths(groups: list[Group], unit: str) -> Figure:
     middle.axhline(0, color=BLACK, linewidth=0.7)
     _draw_slopes(right, groups, unit)
     return figure
+
+
+def _binned(groups: list[Group]) -> list[Group]:
+    """Few enough groups to be told apart: those of `BINNED`, then others in their order."""
+    wanted = [look(model, priming) for model, priming in BINNED]
+    first = sorted(groups, key=lambda group: group.look not in wanted)
+    return [group for group in groups if any(group is other for other in first[:MOST_BINNED])]
 
 
 def _bin_mark(row: dict[Hashable, Any], appearance: Look, origin: Origin) -> Mark:

@@ -126,11 +126,13 @@ class Corpus:
         return f"{self.template.render(story.problem)} {self.response(rng, story)}"
 
     def notes(self, rng: random.Random) -> str:
-        """A story, and of all its people what follows."""
+        """A story, of all its people what follows, and the option named last as the answer."""
         story = rng.choice(self.stories)
         people = [s for s in story.statements if s.person is not None]
         noted = [note(rng, story, person) for person in rng.sample(people, len(people))]
-        return f"{self.template.render(story.problem)} {' '.join(noted)} </think>"
+        last = next((x for x in LETTERS_SHOWN if f"so {x}_" in noted[-1]), rng.choice(LETTERS_SHOWN))
+        thought = " ".join(noted)
+        return f"{self.template.render(story.problem)} {thought} </think> <answer> {last} </answer>"
 
     def maths(self, rng: random.Random) -> str:
         """A word problem worked out, or one attempt at a Countdown problem."""
