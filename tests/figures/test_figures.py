@@ -115,7 +115,7 @@ def test_every_point_knows_its_row(drawn: Path, run: Analysed, name: str) -> Non
         if not table.startswith("results/"):
             continue
         frame = pd.read_parquet(run.results / table.removeprefix("results/"))
-        rows = frame[(frame[list(where)] == list(where.values())).all(axis=1)]
+        rows = frame[(frame[list(where)] == list(where.values())).fillna(False).all(axis=1)]
         assert len(rows) == 1, (table, where)
         column = {"corrected": "mean", "agreement": "value", "length_slopes": "slope"}.get(
             Path(table).stem, "mean"

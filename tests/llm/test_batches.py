@@ -113,6 +113,17 @@ def test_rejected_requests_are_errors_and_not_sent_again(model: str) -> None:
     assert_nothing_left()
 
 
+def test_a_retired_model_says_how_to_replay_or_replace(model: str) -> None:
+    """Anthropic answers each request so, OpenAI the batch as a whole."""
+    with VendorServer(retired=["claude-x-20260101", "gpt-x-2026-01-01"]) as server:
+        with pytest.raises(ProviderError) as error:
+            ask_all(batched(server), model)
+        assert len(server.batches) == 1
+    for words in ("_not_found" if model == "gpt" else "not_found_error", "llm.mode: replay", "another model"):
+        assert words in str(error.value)
+    assert_nothing_left()
+
+
 def test_requests_that_expire_every_time_become_errors(model: str) -> None:
     with VendorServer(batch_faults=BatchFaults(batches=9, expired=1.0)) as server:
         answers = ask_all(batched(server), model)

@@ -70,6 +70,17 @@ class Minute(Bucket):
         return self.burst * (1 + seconds // 60)
 
 
+@dataclass
+class Outage(Bucket):
+    """One that takes nothing in the first five minutes."""
+
+    def turned_away(self, now: float) -> float | None:
+        if now >= 300:
+            return super().turned_away(now)
+        self.refused += 1
+        return 1.0
+
+
 async def ask(server: Bucket, requests: int, most: int) -> float:
     """Seconds until all requests are answered, asked as `ask_each` does."""
     loop, limiter, todo = asyncio.get_running_loop(), Limiter(most, Waits()), deque(range(requests))
@@ -111,3 +122,11 @@ def test_nine_tenths_of_what_the_server_allows_are_used(name: str) -> None:
         seconds = runner.run(ask(server, requests, most))
     assert requests / server.allowed(seconds) >= 0.9
     assert server.refused < 0.3 * requests
+
+
+def test_it_soon_finds_its_speed_again_after_a_server_that_took_nothing() -> None:
+    server = Outage(200, 200, 0.1)
+    with asyncio.Runner(loop_factory=JumpingLoop) as runner:
+        seconds = runner.run(ask(server, 10000, 64))
+    assert 300 < seconds < 300 + 10000 / 200 + 90
+    assert server.refused < 500

@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from asking import CANARY, llm_for
+from vendor_server import VendorServer
 
 from habits.cli import PRESETS
-from habits.llm.plan import Errand, Plan, estimated_tokens, plan_errands
+from habits.llm.plan import Errand, Plan, examples_of, plan_errands
 from habits.llm.requests import Reply, Request, Usage
 from habits.llm.store import Record, ReplyStore
+from habits.llm.tokens import count_examples, estimated_tokens
 from habits.params import Llm, Params, load
 from habits.priming.planning import teaching_errands
 from habits.tasks.countdown.sampling import sample
@@ -150,11 +153,34 @@ def test_json_holds_what_the_table_shows(llm: Llm, store: ReplyStore) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "tokens"),
-    [("", 0), ("3 + 7 = 10 ;", 6), ("check 28 no", 3), ("incomprehensibilities", 3), ("1234", 2), ("a\n", 2)],
+    ("text", "claude", "gpt"),
+    [
+        ("", 0, 0),
+        ("3 + 7 = 10 ;", 6, 8),
+        ("check 28 no", 3, 4),
+        ("incomprehensibilities", 3, 3),
+        ("1234", 2, 2),
+        ("a\n", 2, 2),
+    ],
 )
-def test_tokens_are_words_numbers_and_signs(text: str, tokens: int) -> None:
-    assert estimated_tokens(text) == tokens
+def test_tokens_are_words_numbers_and_signs(text: str, claude: int, gpt: int) -> None:
+    assert estimated_tokens(text, "anthropic") == claude and estimated_tokens(text, "openai") == gpt
+
+
+def test_vendors_count_if_they_are_asked_and_free_of_charge(store: ReplyStore) -> None:
+    with VendorServer(tokens_per_byte=0.5, key=CANARY) as server:
+        llm = llm_for(server)
+        gone = llm.models["local"].model_copy(update={"base_url": "http://127.0.0.1:9"})
+        llm = llm.model_copy(update={"models": {**llm.models, "local": gone}})
+        errands = [errand(llm, range(100), name) for name in ("claude", "gpt", "local")]
+        counted = count_examples(llm, examples_of(errands))
+        assert not server.bill and server.asked == 0 and sum(server.calls.values()) == 16
+    plan = plan_errands(llm, errands, store, TODAY, counted)
+    size = sum(len(r.system + r.user) for r in errands[0].requests)
+    assert [line.input_tokens for line in plan.lines[:2]] == [pytest.approx(0.5 * size, rel=0.01)] * 2
+    assert plan.lines[2].input_tokens == bill(llm, errands, store).lines[2].input_tokens
+    assert "by the vendor on examples (of teaching by claude, of teaching by gpt)" in plan.to_text()
+    assert "Tokens of local are estimated, as its server did not count them" in plan.to_text()
 
 
 def test_the_bill_of_the_papers_size_is_the_one_that_arithmetic_gives(params: Params, llm: Llm) -> None:

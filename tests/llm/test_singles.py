@@ -331,6 +331,14 @@ def test_a_wrong_key_stops_at_once_and_is_never_repeated(
     assert error.value.__cause__ is None
 
 
+@pytest.mark.parametrize("padding", [0, 480, 485])
+def test_a_key_is_not_told_where_a_long_message_is_cut_off(padding: int) -> None:
+    fault = first(99, Fault("status", 403, message="x" * padding + CANARY + "y" * 100))
+    with VendorServer(fault=fault) as server, pytest.raises(ProviderError, match="403") as error:
+        ask_all(llm_for(server), "gpt")
+    assert CANARY[:12] not in str(error.value)
+
+
 def test_a_missing_key_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CANARY_KEY")
     with pytest.raises(ProviderError, match=r"CANARY_KEY is not set.*replay"):

@@ -11,6 +11,11 @@ from typing import Any
 from aiohttp import web
 
 Body = dict[str, Any]
+ANTHROPIC_ERRORS = {
+    "errored": "api_error",
+    "rejected": "invalid_request_error",
+    "retired": "not_found_error",
+}
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,7 @@ class ServerBatch:
     lines: list[Body]
     metadata: Body
     counts: Counter[str]
-    failed: bool = False
+    failure: str = ""
 
     @property
     def ended(self) -> bool:
@@ -133,13 +138,13 @@ def error(
 
 
 def line(api: str, name: str, kind: str, reply: Body) -> Body:
-    """A line of a batch's results; ``kind`` is succeeded, expired, errored or rejected."""
+    """A line of a batch's results; ``kind`` is succeeded, expired, errored, rejected or retired."""
     if api == "anthropic":
         result: Body = {"type": "errored" if kind == "rejected" else kind}
         if kind == "succeeded":
             result["message"] = reply
         elif kind != "expired":
-            inner = {"errored": "api_error", "rejected": "invalid_request_error"}[kind]
+            inner = ANTHROPIC_ERRORS[kind]
             result["error"] = {"type": "error", "error": {"type": inner, "message": f"{kind} on demand"}}
         return {"custom_id": name, "result": result}
     record: Body = {"id": f"batch_req_{name[:8]}", "custom_id": name, "response": None, "error": None}
@@ -167,7 +172,7 @@ def anthropic_state(batch: ServerBatch, url: str) -> Body:
         "expires_at": (created + timedelta(days=1)).isoformat(),
         "ended_at": created.isoformat() if batch.ended else None,
         "archived_at": None,
-        "cancel_initiated_at": created.isoformat() if batch.failed else None,
+        "cancel_initiated_at": created.isoformat() if batch.failure else None,
         "results_url": f"{url}/v1/messages/batches/{batch.id}/results" if batch.ended else None,
     }
 
@@ -176,8 +181,8 @@ def openai_state(batch: ServerBatch) -> Body:
     """A batch as OpenAI describes it."""
     status = "in_progress"
     if batch.ended:
-        status = "failed" if batch.failed else "expired" if batch.counts["expired"] else "completed"
-    ready = batch.ended and not batch.failed
+        status = "failed" if batch.failure else "expired" if batch.counts["expired"] else "completed"
+    ready = batch.ended and not batch.failure
     total, done = sum(batch.counts.values()), batch.counts["succeeded"]
     return {
         "id": batch.id,
@@ -188,7 +193,9 @@ def openai_state(batch: ServerBatch) -> Body:
         "created_at": int(batch.created),
         "status": status,
         "metadata": batch.metadata,
-        "errors": {"data": [{"code": "bad_line", "message": "failed on demand"}]} if batch.failed else None,
+        "errors": {"data": [{"code": batch.failure, "message": "failed on demand"}]}
+        if batch.failure
+        else None,
         "output_file_id": f"{batch.id}.output" if ready else None,
         "error_file_id": f"{batch.id}.errors" if ready and done < total else None,
         "request_counts": {"total": total, "completed": done if ready else 0, "failed": total - done},

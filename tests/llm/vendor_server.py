@@ -127,6 +127,7 @@ class VendorServer:
                 web.post("/v1/messages", self._single),
                 web.post("/v1/chat/completions", self._single),
                 web.post("/v1/messages/count_tokens", self._count_tokens),
+                web.post("/v1/responses/input_tokens", self._count_tokens),
                 web.post("/v1/messages/batches", self._create_anthropic),
                 web.get("/v1/messages/batches", self._list),
                 web.get("/v1/messages/batches/{id}", self._look),
@@ -251,8 +252,13 @@ class VendorServer:
         return math.ceil(len(text.encode()) * self.tokens_per_byte)
 
     async def _count_tokens(self, request: web.Request) -> web.Response:
-        asked = asked_of("anthropic", {"max_tokens": 0, **await request.json()})
-        return web.json_response({"input_tokens": self._tokens(asked.system) + self._tokens(asked.user)})
+        body = await request.json()
+        self.calls[request.path] += 1
+        system, user = body.get("instructions", ""), body.get("input", "")
+        if api_of(request) == "anthropic":
+            asked = asked_of("anthropic", {"max_tokens": 0, **body})
+            system, user = asked.system, asked.user
+        return web.json_response({"input_tokens": self._tokens(system) + self._tokens(user)})
 
     # Batches
 
@@ -295,10 +301,10 @@ class VendorServer:
             lines=[],
             metadata=metadata,
             counts=Counter(),
-            failed=self.batch_faults.fails and number < self.batch_faults.batches,
+            failure=self._failure(api, requests, number),
         )
         self.batches[batch.id] = batch
-        if not batch.failed:
+        if not batch.failure:
             self._process(batch, requests, number)
         else:
             batch.counts["errored"] = len(requests)
@@ -307,6 +313,12 @@ class VendorServer:
         await asyncio.sleep(self.latency)
         return web.json_response(self._state(batch))
 
+    def _failure(self, api: str, requests: list[tuple[str, Body]], number: int) -> str:
+        """Why a batch ends as a whole, in the vendor's words; at Anthropic a retired model is no reason."""
+        if api == "openai" and any(body["model"] in self.retired for _, body in requests):
+            return "model_not_found"
+        return "bad_line" if self.batch_faults.fails and number < self.batch_faults.batches else ""
+
     def _process(self, batch: ServerBatch, requests: list[tuple[str, Body]], number: int) -> None:
         faults = self.batch_faults if number < self.batch_faults.batches else BatchFaults()
         for name, body in requests:
@@ -314,11 +326,13 @@ class VendorServer:
             said = self.answer(asked_of(batch.api, body))
             kinds = {"expired": faults.expired, "errored": faults.errored, "rejected": faults.rejected}
             kind, reply = _draw(dice, kinds) or "succeeded", {}
-            if isinstance(said, Fault):
+            if body["model"] in self.retired:
+                kind = "retired"
+            elif isinstance(said, Fault):
                 kind = "errored"
             elif kind == "succeeded":
                 reply = self._work(batch.api, body, said, batch.id)
-            batch.counts["errored" if kind == "rejected" else kind] += 1
+            batch.counts["errored" if kind in ("rejected", "retired") else kind] += 1
             one = line(batch.api, name, kind, reply)
             wrong = {"missing": faults.missing, "duplicate": faults.duplicate, "garbled": faults.garbled}
             shown = {"missing": [], "duplicate": [one, one], "garbled": [{"garbled": 1}]}

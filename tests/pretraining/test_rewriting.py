@@ -162,7 +162,7 @@ def test_a_reply_without_all_of_its_tags_is_no_row(reply: str) -> None:
 
 
 def test_the_settings_must_fit(made: Made) -> None:
-    with pytest.raises(ParamsError, match="choose symbolic, or of llm.models"):
+    with pytest.raises(ParamsError, match="choose symbolic, vllm, or of llm.models"):
         settings(rewriting={"rewriter": "nobody"})
     with pytest.raises(ParamsError, match="rewriting.corpora"):
         settings(rewriting={"corpora": []})

@@ -15,17 +15,23 @@ from safetensors.numpy import save_file
 
 from habits.analysis.analyses import write_analyses
 from habits.analysis.calibration import write_calibration
+from habits.analysis.cascade import write_cascade
 from habits.analysis.claims import Claim, ClaimResult, ClaimsReport, Contrast, PublishedContrast, Side
+from habits.analysis.leakage import COLUMNS as LEAKAGE
+from habits.analysis.pretraining_statistics import write_pretraining_statistics
 from habits.analysis.social_findings import FindingResult, FindingsReport, load_findings
 from habits.analysis.transfer import IN_FORM, METRICS
 from habits.artifacts import replacing, stamp, write_parquet, write_text
 from habits.behaviors.behaviors import CARRIED
 from habits.behaviors.judging import JUDGED_SCHEMA, rater_of, sample_of
 from habits.behaviors.quality import write_quality
-from habits.figures import available_figures
+from habits.figures import FIGURES, available_figures
 from habits.llm.requests import Reply, Request, Usage
 from habits.llm.store import Record, ReplyStore
 from habits.params import Params, RunId, validate
+from habits.pretraining.corpus import write_shard
+from habits.pretraining.deduplication import write_duplicates
+from habits.pretraining.labels import write_labels
 
 LAPTOP = Path(__file__).parents[2] / "workflow" / "presets" / "laptop.yaml"
 BEHAVIORS = ("verification", "backtracking", "subgoal_setting", "backward_chaining")
@@ -81,13 +87,15 @@ def finish(params: Params, root: Path) -> tuple[Path, Path]:
         stamp(folder, settings={}, parents=[])
     for run in (run for run in params.runs if run.priming != "none"):
         stamped_folder(results / "sft" / run.model / run.priming / f"seed{run.seed}")
-    stamped_folder(results / "statistics")
+    for name in {FIGURES[name].tables for name in available_figures(params)} - {"analyses", "calibration"}:
+        stamped_folder(results / name)
     stamp(results / "statistics", settings={}, parents=sorted(results.glob("rollouts/**/seed*.parquet")))
     write_analyses(params, results, results / "analyses")
     for priming, seed in {(r.priming, r.seed) for r in params.runs if r.priming != "none"}:
         _priming(data / "priming" / priming / f"seed{seed}.parquet", params.priming.traces, priming)
     write_quality(params, data / "priming", data / "teaching", results / "quality" / "quality.parquet")
     _problems(params, data / "problems" / "countdown")
+    _documents(params, results, data)
     _figures(params, results / "figures")
     _social(params, results / "social_statistics")
     countdown = params.only("countdown")
@@ -336,6 +344,27 @@ def _metrics(steps: int, rng: np.random.Generator) -> pd.DataFrame:
             "rollout_tokens": 19_200,
         }
     )
+
+
+def _documents(params: Params, results: Path, data: Path) -> None:
+    """A generated corpus through all its steps, fewer documents than the preset has."""
+    corpora = {"embedded": {"source": "generator", "documents": 500, "seed": 4}}
+    raw = params.model_dump(mode="json")
+    raw["pretraining"] |= {"corpora": corpora, "shard_documents": 500}
+    raw["cascade"]["sample"] = 200
+    small = validate(raw)
+    shard = "embedded/shard0000.parquet"
+    write_shard(small, "embedded", 0, data / "corpus" / shard)
+    write_duplicates(small, "embedded", data / "corpus", data / "deduplication/embedded.parquet")
+    repeated = data / "deduplication/embedded.parquet"
+    write_labels(small, "embedded", 0, data / "corpus" / shard, repeated, data / "labels" / shard)
+    statistics = results / "pretraining_statistics"
+    write_pretraining_statistics(small, data / "labels", data / "corpus", statistics)
+    write_cascade(small, data / "corpus", data / "labels", results / "cascade")
+    rows = [("test", "train", kind, 0, 20, 300, False) for kind in ("numbers", "problem", "prompt")]
+    rows.append(("test", HOSTILE, "problem", 3, 20, 300, True))
+    write_parquet(pd.DataFrame(rows, columns=LEAKAGE), results / "leakage" / "leakage.parquet")
+    stamp(results / "leakage", settings={}, parents=[])
 
 
 def _priming(path: Path, n: int, priming: str) -> None:

@@ -139,4 +139,4 @@ def _found(shown: Site) -> int:
 def _rollouts(site) -> dict[str, list[object]]:
     import pandas as pd
 
-    return {run.path: list(pd.read_parquet(site.inputs.rollouts(run)).index) for run in site.inputs.runs}
+    return {run.path: list(pd.read_parquet(site.inputs.rollouts(run)).index) for run in site.params.runs}

@@ -83,7 +83,7 @@ def test_equal_runs_differ_in_nothing(runs: tuple[Path, Path], tmp_path: Path):
 
 
 def test_what_is_no_run_is_told(runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    with pytest.raises(ArtifactError, match="holds no results/statistics"):
+    with pytest.raises(ArtifactError, match="no folder with results/statistics"):
         write_comparison(str(runs[0]), str(tmp_path), tmp_path / "page.html")
     with pytest.raises(SystemExit) as stopped:
         cli.app(["compare", str(runs[0]), "no-such-revision", "--out", str(tmp_path / "page.html")])

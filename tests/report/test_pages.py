@@ -110,6 +110,14 @@ def test_every_claim_stands_there_with_its_verdict(site):
     assert "Only the directions are comparable" in html and "0.8M" in site.html("index.html")
 
 
+def test_a_claim_stands_with_the_experiments_that_hold_both_its_sides(site):
+    held = {
+        page: "claim-primed" in site.html(page)
+        for page in ("behavior_sets.html", "controls.html", "base_models.html", "algorithms.html")
+    }
+    assert held == dict(zip(held, (True, True, False, False), strict=True))
+
+
 def test_conclusion_counts_the_verdicts(site):
     text = re.sub(r"\s+", " ", site.html("index.html").split('class="conclusion">')[1].split("</p>")[0])
     assert "tested at this size: 1 supported, 1 not supported, 1 inconclusive and 1 not run" in text

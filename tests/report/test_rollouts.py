@@ -76,7 +76,7 @@ def rows(folder: Path) -> list[list[Any]]:
 
 def test_every_rollout_is_there_with_its_text_and_what_was_seen(site):
     folder = site.out / "rollouts"
-    frames = [pd.read_parquet(site.inputs.rollouts(run)) for run in site.inputs.runs]
+    frames = [pd.read_parquet(site.inputs.rollouts(run)) for run in site.params.runs]
     table, shown = columns(folder), rows(folder)
     assert len(table) == len(shown) == sum(map(len, frames))
     texts = Counter((row[4], row[0]) for row in shown)

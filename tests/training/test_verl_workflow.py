@@ -27,6 +27,7 @@ STEPS = 8
 def tiny_workflow(folder: Path) -> Params:
     """One primed run, SFT and PPO by verl; written to ``folder/tiny.yaml``."""
     raw = small_params("verl", steps=STEPS).model_dump(mode="json")
+    raw["models"]["plain"]["steps"] = 60
     raw["matrix"] = [{"model": "plain", "priming": "backtracking_verification", "seeds": [11]}]
     (folder / "tiny.yaml").write_text(yaml.safe_dump(raw))
     return Params.model_validate(raw)

@@ -165,7 +165,7 @@ def leakage(*, problems: File, priming: File, documents: File, out: File, common
     with step(common) as params:
         from habits.analysis.leakage import write_leakage
 
-        write_leakage(params, problems, priming, documents, out)
+        write_leakage(params.only("countdown"), problems, priming, documents, out)
 
 
 @app.command
@@ -174,7 +174,7 @@ def rewriting(*, documents: File, labels: File, problems: File, out: File, commo
     with step(common) as params:
         from habits.pretraining.rewriting import write_rewriting
 
-        write_rewriting(params, documents, labels, problems, out)
+        write_rewriting(params.only("countdown"), documents, labels, problems, out)
 
 
 @app.command
@@ -426,6 +426,7 @@ def plan(
     judge: str | None = None,
     problems: Path = PROBLEMS,
     results: Path = Path("results"),
+    count: bool = False,
     json: bool = False,
     common: Common = COMMON,
 ) -> None:
@@ -436,14 +437,17 @@ def plan(
         judge: the same.
         problems: the problems folder; they are drawn for the occasion where it is not there yet.
         results: the results folder; rollouts that are there already are counted exactly.
+        count: let the vendors count the tokens of a few prompts (free of charge; wants keys and network).
         json: JSON instead of a table.
     """
     with step(common) as loaded:
         from datetime import date
 
         from habits.behaviors.planning import judging_errands
-        from habits.llm.plan import plan_errands
+        from habits.llm.plan import examples_of, plan_errands
         from habits.llm.store import ReplyStore
+        from habits.llm.tokens import count_examples
+        from habits.pretraining.planning import document_errands
         from habits.priming.planning import teaching_errands
         from habits.tasks.countdown.sampling import sample
         from habits.tasks.countdown.table import read_problems
@@ -453,9 +457,11 @@ def plan(
         params = chosen.only("countdown")
         source = problems / "train.parquet"
         train = read_problems(source) if source.exists() else sample(params.countdown)["train"]
-        errands = [*teaching_errands(params, train), *judging_errands(params, results, train)]
+        documents = document_errands(params, results.with_name("data") / "corpus")
+        errands = [*documents, *teaching_errands(params, train), *judging_errands(params, results, train)]
+        counted = count_examples(params.llm, examples_of(errands)) if count else None
         with ReplyStore() as store:
-            bill = plan_errands(params.llm, errands, store, date.today())
+            bill = plan_errands(params.llm, errands, store, date.today(), counted)
         print(bill.to_json() if json else bill.to_text(), end="")
 
 

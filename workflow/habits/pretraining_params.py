@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from habits.section import Name, Positive, Rate, Section, Share, Weight
+from habits.section import Count, Name, Positive, Rate, Section, Share, Weight
 
 GENERATOR = "generator"
 RULES = "rules"
@@ -44,7 +44,8 @@ class Labelling(Section):
     """Who counts the behaviors in documents, and how."""
 
     labeller: str = Field(description="rules, vllm, or one of llm.models")
-    model: str = Field(description="vllm: the model that it serves")
+    model: str = Field(description="vllm: the model that it loads")
+    gpus: Count = Field(description="vllm: over which the model is spread")
     calls: Literal["joint", "separate"] = Field(
         description="one call a document with quotes, or one a behavior and one for problem and domain"
     )
@@ -66,7 +67,7 @@ class Rewriting(Section):
     """The sets made from documents: rich in behaviors (curated), and matched ones without (negative)."""
 
     corpora: list[Name] = Field(description="corpora whose documents are rewritten")
-    rewriter: str = Field(description="symbolic, or one of llm.models")
+    rewriter: str = Field(description="symbolic, vllm (labelling.model), or one of llm.models")
     min_behaviors: Positive = Field(description="labelled instances that make a document rich")
     tokens: Positive = Field(description="response tokens of each set at most")
     max_row_tokens: Positive = Field(description="longest response; a longer one is dropped, never cut")
@@ -96,10 +97,10 @@ def mistakes_in(
         found.append(
             f"labelling.labeller is {labelling.labeller!r}; choose {RULES}, {VLLM}, or of llm.models: {known}"
         )
-    if rewriting.rewriter not in (SYMBOLIC_REWRITER, *models):
+    if rewriting.rewriter not in (SYMBOLIC_REWRITER, VLLM, *models):
         found.append(
             f"rewriting.rewriter is {rewriting.rewriter!r}; "
-            f"choose {SYMBOLIC_REWRITER}, or of llm.models: {known}"
+            f"choose {SYMBOLIC_REWRITER}, {VLLM}, or of llm.models: {known}"
         )
     corpora = ", ".join(pretraining.corpora) or "(empty)"
     for number, name in enumerate(rewriting.corpora):

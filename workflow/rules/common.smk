@@ -17,7 +17,7 @@ from habits.figures import FIGURES as FIGURE_SPECS
 from habits.figures import available_figures, task_of_figure
 from habits.params import ParamsError, validate
 from habits.cluster_params import PretrainedModel
-from habits.pretraining_params import REWRITTEN
+from habits.pretraining_params import REWRITTEN, VLLM
 from habits.priming.instructions import system_prompt
 from habits.priming.sets import INSTRUCTIONS, SYMBOLIC, demonstrations_for
 from habits.sources import fingerprint
@@ -204,7 +204,9 @@ def transfer_problems(wildcards):
     """What a run's checkpoints are asked besides their own task."""
     asked = [line.problems for line in PARAMS.transfer if wildcards.model in line.models]
     countdown = f"data/problems/countdown/{PARAMS.rollouts.split}.parquet"
-    return [countdown if name == "countdown" else f"data/maths/{name}.parquet" for name in dict.fromkeys(asked)]
+    return [
+        countdown if name == "countdown" else f"data/maths/{name}.parquet" for name in dict.fromkeys(asked)
+    ]
 
 
 def problem_settings(wildcards):
@@ -368,6 +370,8 @@ def tables_of_figure(wildcards):
 def analysis_of_figure(wildcards):
     """The settings behind a figure."""
     return SOCIAL_ANALYSIS if task_of_figure(wildcards.name) == "social_iqa" else ANALYSIS
+
+
 def code_of_figure(wildcards):
     """Fingerprint of one figure's module and what it imports: an edited plot leaves the others alone."""
     return fingerprint(f"figures.{wildcards.name}")

@@ -19,6 +19,7 @@ rule labels:
     threads: 0 if LABELLER_ASKS else 1
     resources:
         waiting=int(LABELLER_ASKS),
+        gpu=PARAMS.labelling.gpus if PARAMS.labelling.labeller == VLLM else 0,
     params:
         settings=settings("labelling"),
         labeller=LABELLER,

@@ -19,8 +19,9 @@ rule rewriting:
     threads: 0 if REWRITER_ASKS else 1
     resources:
         waiting=int(REWRITER_ASKS),
+        gpu=PARAMS.labelling.gpus if PARAMS.rewriting.rewriter == VLLM else 0,
     params:
-        settings=settings("rewriting", "pretraining"),
+        settings=settings("rewriting", "pretraining", "labelling"),
         rewriter=REWRITER,
         templates=TEMPLATES,
         prompts=prompts("rewriting"),

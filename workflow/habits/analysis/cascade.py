@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import HashingVectorizer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import SGDClassifier
 from sklearn.model_selection import cross_val_predict
 
 from habits.analysis.resampling import wilson
@@ -35,7 +35,7 @@ from habits.pretraining_params import GENERATOR, RULES
 from habits.priming.language import BEHAVIORS
 from habits.progress import Progress
 
-FEATURES = 2**16
+FEATURES = 2**14
 FOLDS = 5
 RULE_WEIGHT = 2.0  # of the rules' matches beside hashed words, whose vector has length 1
 CURVE = 40  # points of a curve
@@ -151,7 +151,7 @@ def measure(params: Params, corpus: str, known: Sample, held_out: Sample) -> dic
         if min(present.sum(), (~present).sum()) < FEWEST:
             asked_D4[:, place] = True
             continue
-        model = LogisticRegression(C=100.0, solver="liblinear")
+        model = SGDClassifier(loss="log_loss", alpha=1e-5, max_iter=30, tol=None, random_state=0)
         inner = cross_val_predict(model, features, present, cv=FOLDS, method="predict_proba")[:, 1]
         plan = plan_for(params, behavior, inner, present)
         rows["plan"].append(_planned(corpus, plan, inner, present))
@@ -159,7 +159,7 @@ def measure(params: Params, corpus: str, known: Sample, held_out: Sample) -> dic
         scores = model.fit(features, present).predict_proba(unseen)[:, 1]
         asked_D4[:, place] = (scores >= plan.lower) & (scores < plan.upper)
         certain_D4[:, place] = scores >= plan.upper
-    asked_D = asked_D4.any(axis=1)
+    asked_D: Marks = np.asarray(asked_D4.any(axis=1), np.bool_)
     cascade_D4 = np.where(asked_D[:, None], held_out.present_D4, certain_D4)
     rules_D4 = np.array([[bool(f) for f in find_behaviors(text).values()] for text in held_out.texts])
     strategies = {"rules": (rules_D4, np.zeros_like(asked_D)), "cascade": (cascade_D4, asked_D)}
@@ -231,9 +231,9 @@ def _worth(
         parts.append(("f1", behavior, lambda rows, one=one, other=other: _f1(one[rows], other[rows])))
     parts.append(("asked", "", lambda rows: float(asked_D[rows].mean())))
     tail = (1 - params.statistics.confidence) / 2
-    for measured, behavior, value in parts:
+    for measured, name, value in parts:
         low, high = np.quantile([value(rows) for rows in draws_BD], [tail, 1 - tail])
-        values = (corpus, strategy, measured, behavior, value(slice(None)), low, high, len(asked_D))
+        values = (corpus, strategy, measured, name, value(slice(None)), low, high, len(asked_D))
         yield dict(zip(COLUMNS["held_out"], values, strict=True))
 
 

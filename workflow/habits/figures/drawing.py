@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from habits.artifacts import replacing, write_text
 from habits.figures.marks import Mark, note, noted
@@ -64,12 +65,12 @@ def curves(ax: Axes, drawn: list[tuple[Look, Series]]) -> None:
     """Lines with their intervals: bars side by side where points are few, bands where they are many."""
     for place, (look, series) in enumerate(drawn):
         points = series.points
-        _note_series(ax, look, series)
         steps = points["step"].to_numpy(dtype=float)
         few = len(points) <= FEW_POINTS
         if few:
             gap = np.diff(steps).min() if len(steps) > 1 else 1.0
             steps = steps + (place - (len(drawn) - 1) / 2) * DODGE * gap
+        _note_series(ax, look, series, steps)
         means, low, high = (points[column].to_numpy(dtype=float) for column in ("mean", "low", "high"))
         sns.lineplot(
             x=steps,
@@ -91,14 +92,14 @@ def curves(ax: Axes, drawn: list[tuple[Look, Series]]) -> None:
             ax.fill_between(steps, low, high, color=look.color, alpha=BAND_ALPHA, linewidth=0)
 
 
-def _note_series(ax: Axes, look: Look, series: Series) -> None:
+def _note_series(ax: Axes, look: Look, series: Series, places: NDArray[np.float64]) -> None:
     if series.origin is None:
         return
     columns = series.points[["step", "mean", "low", "high"]].to_numpy(dtype=float)
-    for step, mean, low, high in columns.tolist():
+    for place, (step, mean, low, high) in zip(places.tolist(), columns.tolist(), strict=True):
         origin = series.origin.at(**{series.step_column: int(step)})
         numbers = (step, mean, low, high)
-        note(ax, Mark((step, mean), look.label, *numbers, origin, series.n_problems, series.n_seeds))
+        note(ax, Mark((place, mean), look.label, *numbers, origin, series.n_problems, series.n_seeds))
 
 
 @dataclass(frozen=True)

@@ -34,9 +34,9 @@ def draw(tables: Tables) -> Drawing:
     return Drawing(
         figure,
         "RL after more pretraining, on documents with and without behaviors",
-        f"{sample_words(tables)}. Both sets hold the same number of rows of the same domains and "
-        "nearly the same number of tokens. Our rows are number puzzles from the embedded corpus, the paper's "
-        "come from OpenWebMath. Right: published series, one seed; accuracies on 1024 problems with Wilson intervals, "
+        f"{sample_words(tables)}. Both sets hold the same number of rows of the same domains and nearly the "
+        "same number of tokens. Our rows are number puzzles from the embedded corpus, the paper's come from "
+        "OpenWebMath. Right: published series, one seed; accuracies on 1024 problems with Wilson intervals, "
         "means without. Compare directions, not heights.",
         "Line charts of accuracy, checks a response and response length against RL step for a model without "
         "more pretraining, with curated and with negative documents; left this run, right the paper.",

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from habits.analysis.evaluations import IDENTITY, ConditionKey
+from habits.analysis.evaluations import IDENTITY
 from habits.analysis.social_statistics import CHANCE, GROUPINGS
 from habits.figures.drawing import Drawing, axes_words, curves, handle, seeds
 from habits.figures.marks import Origin
@@ -61,8 +61,10 @@ def _by_group(ax: Axes, tables: Tables, model: str) -> None:
     mine = table[(table[IDENTITY] == [model, "none", tables.algorithm]).all(axis=1)]
     mine = mine[mine["metric"] == "accuracy"]
     grouping = next(name for name in GROUPINGS if (mine.grouping == name).any())
+    where = {"model": model, "algorithm": tables.algorithm, "metric": "accuracy", "grouping": grouping}
+    origin = tables.origin("groups", **where, priming="none")
     drawn = [
-        (look, _series(rows, _origin(tables, model, grouping, name)))
+        (look, _series(rows, origin.at(group=name)))
         for name, look in GROUP_LOOKS.items()
         if len(rows := mine[(mine.grouping == grouping) & (mine.group == name)])
     ]
@@ -72,16 +74,11 @@ def _by_group(ax: Axes, tables: Tables, model: str) -> None:
     ax.legend(handles=[handle(look, f"{look.label} (n = {series.n_problems})") for look, series in drawn])
 
 
-def _origin(tables: Tables, model: str, grouping: str, group: str) -> Origin:
-    key = ConditionKey(model, "none", tables.algorithm)
-    where = {**key._asdict(), "grouping": grouping, "group": group, "metric": "accuracy"}
-    return tables.origin("groups", **where)
-
-
 def _series(rows: pd.DataFrame, origin: Origin) -> Series:
-    points = rows.sort_values("rl_step").rename(columns={"rl_step": "step"}).reset_index(drop=True)
-    n_seeds, n_problems = int(rows.n_seeds.max()), int(rows.n_problems.max())
-    return Series(points[["step", "mean", "low", "high"]], n_seeds, n_problems, origin)
+    points = rows.sort_values("rl_step").rename(columns={"rl_step": "step"})
+    return Series(
+        points[["step", "mean", "low", "high"]], int(rows.n_seeds.max()), int(rows.n_problems.max()), origin
+    )
 
 
 def _chance(ax: Axes) -> None:

@@ -24,6 +24,17 @@ from habits.llm.providers import (
 from habits.llm.requests import Reply, Request, Usage, printable
 from habits.params import LlmModel
 
+# Errors of a request that another try does not mend.
+FINAL = (
+    "invalid_request_error",
+    "request_too_large",
+    "billing_error",
+    "not_found_error",
+    "permission_error",
+    "authentication_error",
+)
+COUNTED = ("model", "system", "messages", "output_config")  # fields that have to do with input
+
 
 class AnthropicMessages:
     """A connection to Anthropic's server, or one that speaks its API."""
@@ -45,6 +56,13 @@ class AnthropicMessages:
             # Not messages.create: its signature lacks what only older models take (temperature).
             response = await self.client.post("/v1/messages", body=body_of(request), cast_to=httpx2.Response)
             return reply_of(json.loads(response.content))
+
+    async def count(self, request: Request) -> int:
+        """See `Provider.count`."""
+        body = {name: value for name, value in body_of(request).items() if name in COUNTED}
+        with self._told():
+            response = await self.client.post("/v1/messages/count_tokens", body=body, cast_to=httpx2.Response)
+            return int(json.loads(response.content)["input_tokens"])
 
     async def close(self) -> None:
         """See `Provider.close`."""
@@ -140,5 +158,8 @@ def item_of(line: Any) -> BatchItem:
     if result["type"] == "succeeded":
         return BatchItem(name, reply_of(result["message"]))
     error = (result.get("error") or {}).get("error") or {}
-    rejected = error.get("type") in ("invalid_request_error", "request_too_large", "billing_error")
-    return failed_item(name, f"{result['type']} {error.get('message', '')}", again=not rejected)
+    kind = error.get("type")
+    reason = f"{result['type']} {kind or ''} {error.get('message', '')}"
+    if kind == "not_found_error":
+        reason += f". {RETIRED}"
+    return failed_item(name, reason, again=kind not in FINAL)

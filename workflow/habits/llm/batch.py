@@ -11,7 +11,14 @@ from typing import TypeVar
 
 from habits.llm.intents import Intent, known_batches
 from habits.llm.prices import worst_case
-from habits.llm.providers import BatchItem, BatchState, ProviderError, RejectedError, ServerError
+from habits.llm.providers import (
+    REJECTED_IN_A_ROW,
+    BatchItem,
+    BatchState,
+    ProviderError,
+    RejectedError,
+    ServerError,
+)
 from habits.llm.requests import Request
 from habits.llm.session import Session
 from habits.llm.store import Record
@@ -56,6 +63,11 @@ class Batch:
                 "the next run asks for the rest, or, with llm.batch: false, one by one"
             )
         self.intent.remove()
+        if len(failed) == len(self.intent.requests) >= REJECTED_IN_A_ROW and not any(i.again for i in failed):
+            raise ProviderError(
+                f"{self.session.name}: {failed[0].reason} (and so were all {len(failed)} requests of batch "
+                f"{self.intent.batch}, nothing answered)"
+            )
         return failed
 
     async def _send(self) -> None:

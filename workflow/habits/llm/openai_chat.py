@@ -49,6 +49,17 @@ class OpenAIChat:
             response = await self.client.post(PATH, body=self._body(request), cast_to=httpx2.Response)
             return reply_of(json.loads(response.content))
 
+    async def count(self, request: Request) -> int:
+        """See `Provider.count`."""
+        body: dict[str, Any] = {"model": request.model, "input": request.user}
+        if request.system:
+            body["instructions"] = request.system
+        if request.schema is not None:
+            body["text"] = {"format": {"type": "json_schema", **_answer(request.schema)}}
+        with self._told():
+            response = await self.client.post("/responses/input_tokens", body=body, cast_to=httpx2.Response)
+            return int(json.loads(response.content)["input_tokens"])
+
     async def close(self) -> None:
         """See `Provider.close`."""
         await self.client.close()
@@ -86,6 +97,8 @@ class OpenAIChat:
             state = await self.batches.retrieve(batch)
             errors = (state.errors and state.errors.data) or []
             failure = "; ".join(f"{error.code}: {error.message}" for error in errors[:5])
+            if any(error.code == "model_not_found" for error in errors):
+                failure += f". {RETIRED}"
             return BatchState(
                 done=state.request_counts.completed if state.request_counts else 0,
                 ended=state.status in ENDED,
@@ -126,10 +139,13 @@ def body_of(request: Request, compatible: bool) -> dict[str, Any]:
     if request.temperature is not None:
         body["temperature"] = request.temperature
     if request.schema is not None:
-        schema = {"name": "answer", "strict": True, "schema": json.loads(request.schema)}
-        body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        body["response_format"] = {"type": "json_schema", "json_schema": _answer(request.schema)}
     body.update(json.loads(request.options))
     return body
+
+
+def _answer(schema: str) -> dict[str, Any]:
+    return {"name": "answer", "strict": True, "schema": json.loads(schema)}
 
 
 def reply_of(completion: Any) -> Reply:

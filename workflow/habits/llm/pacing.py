@@ -21,6 +21,7 @@ FIRST = 8  # requests at once before anything is known of the server
 SHRINK = 0.8  # of the requests in flight, at a 429
 SLOWER = 0.95  # than the server has answered, after a 429
 SLOWEST = 0.5  # of what was sent, after one 429: answers may be few for another reason
+LEAST = 0.1  # requests a second: after an outage, that long until it is noticed that it is over
 FASTER = 0.05  # a second, as a share; doubles after each cooldown without a 429
 WINDOW = 2.0  # seconds over which the server's speed is measured, if that holds
 ENOUGH = 10  # answers
@@ -124,7 +125,7 @@ class Limiter:
         sent = min(self.rate, self._sent / elapsed)
         window = max(WINDOW, now - self._answers[0]) if self._answers else WINDOW
         answered = len(self._answers) / min(window, elapsed)
-        self.rate = min(max(SLOWER * answered, SLOWEST * sent), sent)
+        self.rate = max(min(max(SLOWER * answered, SLOWEST * sent), sent), LEAST)
         self._measure_from(now)
 
     def _measure_from(self, when: float) -> None:

@@ -1,15 +1,14 @@
 """`habits plan`: the bill of a run before anything is asked: calls, tokens, dollars, time, and the budget.
 
 Reads the response store, to know what is paid for already and how long replies were; writes nothing, opens
-no connection and needs no key. What is not stored is estimated: tokens of a prompt by counting its words
-(`estimated_tokens`), tokens of a reply as the mean of those stored for the same instructions, else as the
-step that asks says.
+no connection and needs no key (unless vendors are asked to count). What is not stored is estimated: tokens of
+a prompt by counting its words (`habits.llm.tokens`), tokens of a reply as the mean of those stored for the
+same instructions, else as the step that asks says.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -17,6 +16,7 @@ from datetime import date
 from habits.llm.prices import cost, worst_case
 from habits.llm.requests import Reply, Request, Usage
 from habits.llm.store import ReplyStore
+from habits.llm.tokens import Counted, estimated_tokens, input_tokens
 from habits.params import Llm, LlmModel
 from habits.progress import clock
 
@@ -25,8 +25,6 @@ OLD = 365  # days after which a price is doubtful
 TOKENS_PER_SECOND = 60.0  # of one reply, as a vendor's server writes it
 LATENCY = 1.0  # seconds before its first token
 BATCH_HOURS = 24  # within which vendors answer a batch; most are done in one
-_PIECE = re.compile(r"[A-Za-z']+|[0-9]{1,3}|[^\sA-Za-z0-9']|\n")
-LETTERS = 9  # of a word in one token
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,9 @@ class Plan:
         return "\n".join([*_table(self), "", *_verdict(self), *self.notes]) + "\n"
 
 
-def plan_errands(llm: Llm, errands: Sequence[Errand], store: ReplyStore, today: date) -> Plan:
+def plan_errands(
+    llm: Llm, errands: Sequence[Errand], store: ReplyStore, today: date, counted: Counted | None = None
+) -> Plan:
     """The bill of ``errands``. A request that several of them make is billed to the first.
 
     Args:
@@ -125,32 +125,32 @@ def plan_errands(llm: Llm, errands: Sequence[Errand], store: ReplyStore, today: 
         errands: what will be asked.
         store: the replies that are paid for.
         today: decides which prices are old.
+        counted: what the vendors' own counters say, if they were asked.
     """
+    counted = counted or Counted()
     billed: set[str] = set()
     lines = []
     for errand in errands:
-        lines.append(_line(llm, errand, store, billed))
+        lines.append(_line(llm, errand, store, billed, counted))
         if not errand.examples:
             billed |= {request.key for request in errand.requests}
     return Plan(
         tuple(lines),
         sum(usd for _, usd in store.payments()),
         llm.budget_usd,
-        tuple(_notes(llm, lines, today)),
+        tuple(_notes(llm, lines, today, counted)),
     )
 
 
-def estimated_tokens(text: str) -> int:
-    """Tokens of a text, roughly: its words (in parts of nine letters), numbers, signs and line ends.
-
-    On this project's prompts and traces that is -1 to +5 % off the one tokenizer that Anthropic has
-    published, Claude 2's. Those of later models are not public and may cut finer.
-    """
-    pieces = _PIECE.findall(text)
-    return sum((len(piece) - 1) // LETTERS + 1 if piece[0].isalpha() else 1 for piece in pieces)
+def examples_of(errands: Sequence[Errand]) -> dict[tuple[str, str], list[Request]]:
+    """(rule, model) -> the requests that errands name."""
+    examples: dict[tuple[str, str], list[Request]] = {}
+    for errand in errands:
+        examples.setdefault((errand.rule, errand.model), []).extend(errand.requests)
+    return examples
 
 
-def _line(llm: Llm, errand: Errand, store: ReplyStore, billed: set[str]) -> Line:
+def _line(llm: Llm, errand: Errand, store: ReplyStore, billed: set[str], counted: Counted) -> Line:
     entry = llm.models[errand.model]
     known = store.get(request.key for request in errand.requests if not errand.examples)
     own = {request.key: request for request in errand.requests if request.key not in billed}
@@ -159,9 +159,9 @@ def _line(llm: Llm, errand: Errand, store: ReplyStore, billed: set[str]) -> Line
     calls = max(errand.calls - shared, 0)
     stored = len(own) - len(ahead)
     left = calls - stored
-    lengths = _lengths(errand, known)
+    lengths = _lengths(errand, known, counted)
     examples = ahead or list(errand.requests)
-    read = round(left * lengths.input_ratio * sum(map(_input_tokens, examples)) / max(len(examples), 1))
+    read = round(left * lengths.input_ratio * sum(map(input_tokens, examples)) / max(len(examples), 1))
     written = round(left * lengths.output)
     batch = llm.batch and entry.batches
     worst = sum(worst_case(entry.price, request, batch) for request in examples)
@@ -193,22 +193,19 @@ class _Lengths:
     measured: bool
 
 
-def _lengths(errand: Errand, known: dict[str, Reply]) -> _Lengths:
+def _lengths(errand: Errand, known: dict[str, Reply], counted: Counted) -> _Lengths:
     if len(known) < ENOUGH:
-        return _Lengths(errand.reply_tokens, 1.0, measured=False)
+        ratio = counted.ratios.get((errand.rule, errand.model), 1.0)
+        return _Lengths(errand.reply_tokens, ratio, measured=False)
     usages = [reply.usage for reply in known.values()]
     billed = sum(usage.input + usage.cached_input + usage.cache_write for usage in usages)
-    estimated = sum(_input_tokens(request) for request in errand.requests if request.key in known)
+    estimated = sum(input_tokens(request) for request in errand.requests if request.key in known)
     return _Lengths(sum(usage.output for usage in usages) / len(usages), billed / estimated, measured=True)
-
-
-def _input_tokens(request: Request) -> int:
-    return sum(estimated_tokens(text) for text in (request.system, request.user, request.schema or ""))
 
 
 def _cache_savings(entry: LlmModel, requests: Sequence[Request], calls: int) -> float:
     """What the cache saves at most, if all but the first call find the system block in it."""
-    block = estimated_tokens(requests[0].system) if requests else 0
+    block = estimated_tokens(requests[0].system, entry.provider) if requests else 0
     if not calls or block < entry.price.cached_from:
         return 0.0
     once = cost(entry.price, Usage(cache_write=block), batch=False)
@@ -293,7 +290,7 @@ def _verdict(plan: Plan) -> list[str]:
     ]
 
 
-def _notes(llm: Llm, lines: Sequence[Line], today: date) -> Iterator[str]:
+def _notes(llm: Llm, lines: Sequence[Line], today: date, counted: Counted) -> Iterator[str]:
     for name in dict.fromkeys(line.model for line in lines):
         price = llm.models[name].price
         old = f"; {(today - price.as_of).days} days old, check it" if (today - price.as_of).days > OLD else ""
@@ -301,9 +298,12 @@ def _notes(llm: Llm, lines: Sequence[Line], today: date) -> Iterator[str]:
             f"Price of {name} ({llm.models[name].model}) per million tokens: ${price.input:g} in, "
             f"${price.output:g} out, {price.batch_discount:.0%} off in batches; list of {price.as_of}{old}."
         )
+    by_vendors = ", ".join(f"of {rule} by {model}" for rule, model in counted.ratios)
     yield (
-        "Tokens in are counted roughly, by words; tokens out are expected, or (*) a mean of stored replies."
+        f"Tokens in are counted {f'by the vendor on examples ({by_vendors}), else ' if by_vendors else ''}"
+        "roughly, by words; tokens out are expected, or (*) a mean of stored replies."
     )
+    yield from counted.notes
     if any(line.cache_usd for line in lines):
         yield "cache: what prompt caching takes off the price at once at most; the totals do not count on it."
 

@@ -18,6 +18,7 @@ from habits.llm.requests import Reply, Request, printable
 from habits.params import LlmModel
 
 TIMEOUT = 600.0  # seconds
+REJECTED_IN_A_ROW = 20  # When nothing at all was answered, it is not the requests that differ.
 # What "not found" means.
 RETIRED = (
     "If the model is retired: `llm.mode: replay` takes what data/replies holds, and another model in its "
@@ -97,6 +98,10 @@ class Provider(Protocol):
 
     async def ask(self, request: Request) -> Reply:
         """The reply to one request. RejectedError: there will never be one."""
+        ...
+
+    async def count(self, request: Request) -> int:
+        """Input tokens of a request by the vendor's own counter, which is free of charge."""
         ...
 
     async def submit(self, intent: str, requests: Sequence[Request]) -> str:
@@ -184,7 +189,8 @@ def failure_of(error: Exception, entry: LlmModel, key: str, missing: str) -> Exc
         missing: what it means if the server says that something does not exist.
     """
     status = getattr(error, "status_code", None)
-    message = f"{entry.model}: {status or type(error).__name__}: {_words(error)}".replace(key, "***")
+    words = _words(error).replace(key, "***") if entry.api_key_env else _words(error)
+    message = f"{entry.model}: {status or type(error).__name__}: {words[:500]}"
     if status in (401, 403) or _is_broke(error):
         return ProviderError(
             f"{message}; is {entry.api_key_env or 'llm.models.*.api_key_env'} a key with credit?"
@@ -200,7 +206,7 @@ def _words(error: Exception) -> str:
     body: Any = getattr(error, "body", None)
     inner = body.get("error", body) if isinstance(body, dict) else None
     words = inner.get("message") if isinstance(inner, dict) else None
-    return printable(str(words or error or "no whole answer"))[:500]
+    return printable(str(words or error or "no whole answer"))
 
 
 def _is_broke(error: Exception) -> bool:

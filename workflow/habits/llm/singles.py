@@ -15,13 +15,12 @@ from dataclasses import dataclass, field
 
 from habits.llm.pacing import Limiter
 from habits.llm.prices import worst_case
-from habits.llm.providers import ProviderError, RejectedError, ServerError
+from habits.llm.providers import REJECTED_IN_A_ROW, ProviderError, RejectedError, ServerError
 from habits.llm.requests import Reply, Request
 from habits.llm.session import Session
 from habits.progress import Progress
 
 TRIES = 5
-REJECTED_IN_A_ROW = 20  # When nothing at all was answered, it is not the requests that differ.
 
 
 async def ask_each(session: Session, requests: Sequence[Request], most: int) -> dict[str, str]:

@@ -39,7 +39,7 @@ def label_by_model(params: Params, texts: Sequence[Text]) -> list[Label]:
     if params.labelling.labeller == VLLM:
         from habits.pretraining.vllm_labeller import ask_vllm
 
-        answers = ask_vllm(params, requests)
+        answers = ask_vllm(params, requests, RULE)
     else:
         answers = ask(params.llm, params.labelling.labeller, requests, rule=RULE)
     each = len(answers) // len(texts) if texts else 1

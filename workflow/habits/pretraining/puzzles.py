@@ -18,8 +18,8 @@ from habits.priming.teacher import Limits, Recipe, write_trace
 from habits.tasks.countdown import Problem, Step, expression_of, moves
 
 LARGEST_NUMBER, LARGEST_RESULT = 20, 100
-SEARCHED = (3, 3, 3, 3, 4)  # operands of a puzzle that is solved by searching
-DIRECT = (3, 4, 4, 5, 5, 6, 7, 8)  # ... and by a straight path, which is shorter per operand
+OPERANDS = (3, 3, 3, 3, 4)
+RESTATED_MOST = 7  # equations that a straight path says again, which makes it as long as a search
 LONGEST, SHORTEST_SEARCH = 66, 8  # words of the trace language
 TRIES_TO_SOLVE = 4
 WRONG = 0.15  # share of straight paths that miss the target
@@ -31,6 +31,7 @@ STATEMENTS = (
     "The numbers are {numbers} and the target is {target}.",
 )
 FIRST = ("Take {0}.", "I compute {0}.", "We have {0}.", "{0}.")
+AGAIN = ("In other words, {0}.", "Put differently, {0}.", "To repeat, {0}.")
 STEPS = ("Then {0}.", "Next, {0}.", "{0}.", "After that, {0}.", "This gives {0}.")
 HIT = ("That is {0}, as wanted.", "Check: this is exactly {0}.", "And that equals {0}, so it works.")
 MISS = ("That is not {0}.", "Checking against {0}: no.", "This misses {0}.", "Not equal to {0}.")
@@ -65,7 +66,7 @@ def searched(rng: Random) -> Told:
     )
     limits = Limits(LONGEST, SHORTEST_SEARCH, LARGEST_RESULT)
     while True:
-        problem = _puzzle(rng, rng.choice(SEARCHED))
+        problem = _puzzle(rng, rng.choice(OPERANDS))
         for _ in range(TRIES_TO_SOLVE):
             trace = write_trace(rng, problem, recipe, limits)
             if trace is not None and (trace.stop_reason == "found" or rng.random() < WRONG):
@@ -73,16 +74,20 @@ def searched(rng: Random) -> Told:
 
 
 def straight(rng: Random) -> Told:
-    """A puzzle solved in one go."""
+    """A puzzle solved in one go, at more or less length: equations are said again, some turned round."""
     while True:
-        numbers = _numbers(rng, rng.choice(DIRECT))
+        numbers = _numbers(rng, rng.choice(OPERANDS))
         steps = _path(rng, numbers)
         if steps and 10 <= steps[-1].result <= LARGEST_RESULT:
             break
     target = steps[-1].result
     if rng.random() < WRONG:
         target = max(1, min(LARGEST_RESULT, target + rng.choice((-10, -2, -1, 1, 2, 10))))
-    sentences = [_pick(rng, STEPS if place else FIRST, step.text) for place, step in enumerate(steps)]
+    again = Counter(rng.choices(range(len(steps)), k=rng.randint(0, RESTATED_MOST)))
+    sentences = []
+    for place, step in enumerate(steps):
+        sentences.append(_pick(rng, STEPS if place else FIRST, step.text))
+        sentences += [_pick(rng, AGAIN, _said_again(rng, step).text) for _ in range(again[place])]
     sentences.append(_pick(rng, ANSWERS, expression_of(steps)))
     return Told(_statement(rng, Problem(numbers, target)), sentences, Counter())
 
@@ -111,6 +116,11 @@ def _path(rng: Random, numbers: tuple[int, ...]) -> list[Step]:
         steps.append(move.step)
         values = move.rest
     return steps
+
+
+def _said_again(rng: Random, step: Step) -> Step:
+    turned = step.op in "+*" and rng.random() < 0.5
+    return Step(step.right, step.op, step.left, step.result) if turned else step
 
 
 def _statement(rng: Random, problem: Problem) -> str:

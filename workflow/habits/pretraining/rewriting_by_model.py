@@ -20,6 +20,7 @@ from habits.llm.client import ask
 from habits.llm.requests import Answer, Request
 from habits.params import Params
 from habits.pretraining.rows import Checks, Origin, Row
+from habits.pretraining_params import VLLM
 
 RULE = "rewriting"
 VERSION = "v1"  # another prompt is another folder and version
@@ -51,7 +52,12 @@ def rewrite_by_model(params: Params, checks: Checks, origins: Sequence[Origin]) 
     """
     settings = params.rewriting
     requests = [request_for(params, checks.name, origin.text) for origin in origins]
-    answers = ask(params.llm, settings.rewriter, requests, rule=RULE)
+    if settings.rewriter == VLLM:
+        from habits.pretraining.vllm_labeller import ask_vllm
+
+        answers = ask_vllm(params, requests, RULE)
+    else:
+        answers = ask(params.llm, settings.rewriter, requests, rule=RULE)
     failed = [answer.reason for answer in answers if answer.status == "error"]
     if len(failed) > settings.max_failed_rate * len(answers):
         raise FailedRepliesError(
@@ -66,11 +72,15 @@ def request_for(params: Params, name: str, document: str) -> Request:
     """The request about a document of a set; sends nothing."""
     tag = f"document-{hashlib.sha256(document.encode()).hexdigest()[:12]}"
     settings = params.rewriting
+    user = Template(_prompt("user")).substitute(tag=tag, document=document)
+    if settings.rewriter == VLLM:
+        model, limit = params.labelling.model, settings.max_tokens
+        return Request(VLLM, model, user, limit, _prompt(name), settings.temperature)
     return Request.to(
         params.llm,
         settings.rewriter,
         system=_prompt(name),
-        user=Template(_prompt("user")).substitute(tag=tag, document=document),
+        user=user,
         max_tokens=settings.max_tokens,
         temperature=settings.temperature,
     )

@@ -21,11 +21,12 @@ import numpy as np
 
 from habits.artifacts import replacing
 from habits.behaviors.sampling import key
+from habits.params import RunId
 from habits.progress import Progress
 from habits.report.experiments import EXPERIMENTS
-from habits.report.gathering import Gathered, Rating, gather, sizes
+from habits.report.gathering import OUTCOMES, Gathered, Rating, gather, sizes
 from habits.report.inputs import SPLITS, Inputs, read_rows
-from habits.report.labels import BEHAVIOR_NAMES, REASONS, condition
+from habits.report.labels import BEHAVIOR_NAMES, TASKS, condition
 
 TOTAL_BYTES = 40_000_000  # of all shards on disk
 TOTAL_LETTERS = 200_000_000  # of all responses: what is held in memory at once
@@ -83,8 +84,8 @@ def _by_problem(inputs: Inputs, chosen: list[str]) -> list[list[Gathered]]:
     """All rollouts of each chosen problem, in the order of the matrix."""
     found: dict[str, list[Gathered]] = {name: [] for name in chosen}
     wanted = set(chosen)
-    progress = Progress("report rollouts", len(inputs.runs), every=5.0)
-    for done, run in enumerate(inputs.runs, start=1):
+    progress = Progress("report rollouts", len(inputs.whole.runs), every=5.0)
+    for done, run in enumerate(inputs.whole.runs, start=1):
         for rollout in sorted(gather(inputs, run, wanted), key=lambda r: (r.step, r.sample)):
             found[rollout.problem].append(rollout)
         progress.update(done)
@@ -97,17 +98,23 @@ def _cells(inputs: Inputs, rollouts: list[list[Gathered]]) -> _Cells:
         steps.setdefault(rollout.run.path, set()).add(rollout.step)
     made = _Cells([], [], {})
     numbers: dict[str, int] = {}
-    for run in inputs.runs:
+    for run in inputs.whole.runs:
         path = f"{run.model}/{run.priming}/{run.algorithm}"
         if path not in numbers:
             numbers[path] = len(numbers)
-            held = [e.name for e in EXPERIMENTS if e.holds(inputs.params, run)]
             name = condition(run, inputs.params)
-            made.conditions.append({"path": path, "name": name, "experiments": held})
+            made.conditions.append({"path": path, "name": name, "experiments": _experiments(inputs, run)})
         for step in sorted(steps.get(run.path, set())):
             made.places[run.path, step] = len(made.cells)
             made.cells.append([numbers[path], run.seed, step])
     return made
+
+
+def _experiments(inputs: Inputs, run: RunId) -> list[str]:
+    """The experiments that a run belongs to; runs of another task have that as their only one."""
+    if run in inputs.params.runs:
+        return [e.name for e in EXPERIMENTS if e.holds(inputs.params, run)]
+    return [TASKS[inputs.whole.task_of(inputs.whole.runs[run])]]
 
 
 def _write_shards(
@@ -173,10 +180,10 @@ def _index(shards: list[list[list[Gathered]]], cells: _Cells, inputs: Inputs) ->
     outcome = np.array([_outcome(r) for r in rows], dtype=np.uint8)
     seen = np.array([r.oracle.shown | (r.judge.shown << 4 if r.judge else 0) for r in rows], dtype=np.uint8)
     return {
-        "experiments": [e.name for e in EXPERIMENTS],
+        "experiments": [*(e.name for e in EXPERIMENTS), *TASKS.values()],
         "conditions": cells.conditions,
         "cells": cells.cells,
-        "reasons": list(REASONS.values()),
+        "reasons": list(OUTCOMES.values()),
         "behaviors": list(BEHAVIOR_NAMES),
         "judge": inputs.params.judge if inputs.params.judge != "none" else "",
         "problems": [[part[0].problem, len(part), n] for n, shard in enumerate(shards) for part in shard],
@@ -201,7 +208,7 @@ def _solutions(inputs: Inputs) -> dict[str, str]:
 
 def _write(file: Path, function: str, content: Json, *arguments: int) -> int:
     """A script that calls ``function``; its size in bytes."""
-    packed = gzip.compress(json.dumps(content, separators=(",", ":")).encode(), 9, mtime=0)
+    packed = gzip.compress(json.dumps(content, separators=(",", ":")).encode(), 6, mtime=0)
     words = ", ".join([*map(str, arguments), f'"{base64.b64encode(packed).decode()}"'])
     text = f"{function}({words});\n"
     file.write_text(text)

@@ -104,7 +104,10 @@ def read_run(place: str, temporary: Path) -> Run:
     if not folder.is_dir():
         folder = _fetched(place, temporary)
     if not (folder / "results/statistics/per_problem.parquet").exists():
-        raise ArtifactError(f"{place}: holds no results/statistics; run the workflow there first")
+        raise ArtifactError(
+            f"{place}: no folder with results/statistics, and no revision or experiment of this repository "
+            "whose results DVC can fetch; run the workflow there, or `dvc pull`"
+        )
     return Run(place, folder, _settings(folder), dict(_hashes(folder)))
 
 
@@ -127,9 +130,7 @@ def _fetched(revision: str, temporary: Path) -> Path:
             if files.exists(name):
                 files.get(name, str(target), recursive=files.isdir(name))
     except (DvcException, SCMError, OSError) as error:
-        raise ArtifactError(
-            f"{revision}: neither a folder nor a revision or experiment whose results DVC can fetch: {error}"
-        ) from None
+        raise ArtifactError(f"{revision}: no folder, and DVC cannot fetch its results: {error}") from None
     return temporary
 
 

@@ -15,7 +15,7 @@ GROUP = "Experiments"
 
 
 def experiment_pages() -> tuple[Page, ...]:
-    """A page for each experiment that the matrix has runs of."""
+    """A page for each experiment that the settings ask for."""
     return tuple(
         Page(
             experiment.file,
@@ -24,7 +24,7 @@ def experiment_pages() -> tuple[Page, ...]:
             partial(experiment_content, experiment),
             group=GROUP,
             template="experiment.html",
-            shown=experiment.has_runs,
+            shown=experiment.is_there,
         )
         for experiment in EXPERIMENTS
     )
@@ -53,12 +53,19 @@ class Outline:
 
 
 def experiments_of(material: Material) -> list[Outline]:
-    """The experiments that the matrix has runs of."""
+    """The experiments that have a page."""
     params = material.inputs.params
     counts = {e: sum(e.holds(params, run) for run in params.runs) for e in EXPERIMENTS}
-    return [Outline(e, n, claims_of(e, material)) for e, n in counts.items() if n]
+    return [Outline(e, n, claims_of(e, material)) for e, n in counts.items() if e.is_there(params)]
 
 
 def claims_of(experiment: Experiment, material: Material) -> list[ShownClaim]:
-    """The claims that a figure of the experiment shows."""
-    return [item for item in material.claims.shown if item.claim.figure in experiment.figures]
+    """The claims that contrast two conditions of the experiment."""
+    params = material.inputs.params
+    main = (run for run in params.runs if run.algorithm == params.rl.algorithm)
+    held = {(run.model, run.priming) for run in main if experiment.holds(params, run)}
+    return [
+        item
+        for item in material.claims.shown
+        if {(side.model, side.priming) for side in (item.claim.better, item.claim.worse)} <= held
+    ]

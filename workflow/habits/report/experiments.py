@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from habits.figures import available_figures
 from habits.figures.style import BEHAVIOR_SETS, CONTROL_SETS, MODEL, PRETRAINING_SETS, SEARCHING
 from habits.params import Params, RunId
 from habits.pretraining_params import REWRITTEN
@@ -33,9 +34,11 @@ class Experiment:
     figures: tuple[str, ...]
     holds: Callable[[Params, RunId], bool]
 
-    def has_runs(self, params: Params) -> bool:
-        """Whether the matrix has runs of it."""
-        return any(self.holds(params, run) for run in params.runs)
+    def is_there(self, params: Params) -> bool:
+        """Whether the settings ask for runs of it, or for one of its figures."""
+        own = params.only("countdown")
+        figures = set(self.figures) & set(available_figures(own))
+        return bool(figures) or any(self.holds(own, run) for run in own.runs)
 
 
 def _is_main(params: Params, run: RunId) -> bool:

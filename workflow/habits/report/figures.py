@@ -65,7 +65,7 @@ class Point(Record):
 
     @property
     def rollouts(self) -> dict[str, str | int | float]:
-        """The filters of the rollout browser that show the rollouts behind the number."""
+        """The filters that show the rollouts behind the number in the browser; none for one of documents."""
         where = self.origin.where
         path = [str(where[name]) for name in IDENTITY if name in where]
         wanted: dict[str, str | int | float] = {}
@@ -80,7 +80,7 @@ class Point(Record):
                 wanted["behavior"] = where[name]
         if "calibration" in self.origin.table:
             wanted["rater"] = "judge"
-        return wanted
+        return wanted if wanted.keys() & {"condition", "step"} else {}
 
 
 class Card(Record):

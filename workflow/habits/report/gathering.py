@@ -18,7 +18,7 @@ from habits.artifacts import ArtifactError
 from habits.llm.store import ReplyStore
 from habits.params import RunId
 from habits.report.inputs import Inputs, read_rows
-from habits.report.labels import BEHAVIOR_NAMES, REASONS
+from habits.report.labels import BEHAVIOR_NAMES, OTHER_REASONS, REASONS
 
 COLUMNS = [
     "rollout_id",
@@ -35,6 +35,7 @@ RATED = ["rollout_id", "behavior", "count", "status", "spans"]
 JUDGED = [*RATED, "evidence", "missing_quotes", "reply", "reason"]
 
 Record = dict[Any, Any]
+OUTCOMES = REASONS | OTHER_REASONS
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,9 @@ class Rating:
         return None in self.counts
 
 
+UNRATED = Rating([None] * len(BEHAVIOR_NAMES), [])
+
+
 @dataclass(frozen=True)
 class Gathered:
     """A rollout, with the ratings of the oracle and, where it was judged, of the judge."""
@@ -92,7 +96,7 @@ class Gathered:
 def sizes(inputs: Inputs) -> pd.DataFrame:
     """How much there is of each problem, all runs together: index problem_id, columns rows and letters."""
     parts = []
-    for run in inputs.runs:
+    for run in inputs.whole.runs:
         table = pq.read_table(inputs.rollouts(run), columns=["problem_id", "response"])
         letters = pc.utf8_length(table["response"]).to_pandas()
         parts.append(pd.DataFrame({"problem": table["problem_id"].to_pandas(), "letters": letters}))
@@ -109,6 +113,8 @@ def gather(inputs: Inputs, run: RunId, problems: set[str]) -> list[Gathered]:
     frame = read_rows(inputs.rollouts(run), COLUMNS)
     records = frame[frame["problem_id"].isin(problems)].to_dict("records")
     path = inputs.behaviors(run)
+    if run not in inputs.params.runs:  # of another task, whose behaviors nobody counts
+        return [_gathered(run, record, UNRATED, None) for record in records]
     oracle = _rows(path, RATED, {record["rollout_id"] for record in records})
     judged = _judgements(inputs, run, {record["rollout_id"] for record in records})
     found = []
@@ -128,6 +134,8 @@ def _rows(path: Path, columns: list[str], wanted: set[str]) -> dict[str, list[Re
     """Rows by rollout, one a behavior."""
     found: dict[str, list[Record]] = {}
     table = pq.read_table(path, columns=columns)
+    if not table.num_rows:
+        raise ArtifactError(f"{path} holds no rows; delete it and make it again with `snakemake {path}`")
     names = table["rollout_id"]
     for row in table.filter(pc.is_in(names, pa.array(sorted(wanted), names.type))).to_pylist():
         found.setdefault(row["rollout_id"], []).append(row)
@@ -148,8 +156,8 @@ def _judgements(inputs: Inputs, run: RunId, wanted: set[str]) -> dict[str, list[
 
 
 def _gathered(run: RunId, record: Record, oracle: Rating, judge: Rating | None) -> Gathered:
-    if record["reason"] not in REASONS:
-        raise ValueError(f"reason is {record['reason']!r}; known: {', '.join(REASONS)}")
+    if record["reason"] not in OUTCOMES:
+        raise ValueError(f"reason is {record['reason']!r}; known: {', '.join(OUTCOMES)}")
     return Gathered(
         run=run,
         step=int(record["rl_step"]),
@@ -159,7 +167,7 @@ def _gathered(run: RunId, record: Record, oracle: Rating, judge: Rating | None) 
         response=str(record["response"]),
         tokens=int(record["n_tokens"]),
         reward=round(float(record["reward"]), 4),
-        reason=list(REASONS).index(record["reason"]),
+        reason=list(OUTCOMES).index(record["reason"]),
         oracle=oracle,
         judge=judge,
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from habits.artifacts import ArtifactError, read_parquet
-from habits.figures import available_figures
+from habits.figures import FIGURES, available_figures
 from habits.params import Params, RunId
 from habits.priming.sets import REWRITTEN, SYMBOLIC, demonstrations_for
 
@@ -71,6 +71,13 @@ class Inputs:
     def figures(self) -> list[Path]:
         """The figures that the matrix can fill, in the order of the figures' registry."""
         return [self.results / "figures" / f"{name}.svg" for name in available_figures(self.whole)]
+
+    @property
+    def tables(self) -> list[Path]:
+        """The folders of tables behind claims, analyses and figures, the judge's calibration aside."""
+        of_figures = (FIGURES[figure.stem].tables for figure in self.figures)
+        names = dict.fromkeys(("statistics", "analyses", *of_figures))
+        return [self.results / name for name in names if name != "calibration"]
 
     @property
     def priming(self) -> list[PrimingFile]:

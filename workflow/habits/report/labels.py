@@ -45,6 +45,10 @@ REASONS = {
     "not_graded": "not graded",
 }
 
+# Of other tasks, in the rollout browser.
+OTHER_REASONS = {"wrong_option": "wrong option", "timed_out": "timed out"}
+TASKS = {"social_iqa": "Social IQa"}
+
 # What became of a reply of an LLM teacher (habits.priming.demonstrations).
 STATUSES = {
     "ok": "usable",

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from habits.params import Params
 from habits.report.browser import Browser
 from habits.report.claims import Claims, read_claims
 from habits.report.cost import Spent, spent
@@ -19,8 +20,15 @@ from habits.report.settings import Provenance, provenance
 
 @dataclass(frozen=True)
 class Material:
-    """The artifacts of a run, read when a page first asks for them, and what the browser holds of them."""
+    """The artifacts of a run, read when a page first asks for them.
 
+    Attributes:
+        params: the settings in effect.
+        inputs: where the artifacts stand.
+        browser: what the rollout browser holds.
+    """
+
+    params: Params
     inputs: Inputs
     browser: Browser
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from habits.params import Params
 from habits.report.disagreements import disagreements
+from habits.report.documents import document_artifacts, documents, has_documents
 from habits.report.experiment_pages import GROUP, experiment_pages, experiments_of
 from habits.report.experiments import EXPERIMENTS
 from habits.report.inputs import Inputs
@@ -51,6 +52,18 @@ def _data(material: Material) -> dict[str, Any]:
     return {"sets": material.priming_sets, "splits": splits(material.inputs)}
 
 
+def _documents(material: Material) -> dict[str, Any]:
+    return {
+        "shown": documents(material.inputs),
+        "labeller": material.inputs.params.labelling.labeller,
+        "confidence": material.confidence,
+    }
+
+
+def _reads_documents(_: Params, inputs: Inputs) -> list[Path]:
+    return document_artifacts(inputs)
+
+
 def _rollouts(material: Material) -> dict[str, Any]:
     return {"browser": material.browser, "judged": material.inputs.params.judge != "none"}
 
@@ -67,10 +80,10 @@ def _judges(material: Material) -> dict[str, Any]:
 
 
 def _social(material: Material) -> dict[str, Any]:
-    return social(material.inputs.whole, material.inputs.results)
+    return social(material.params, material.inputs.results)
 
 
-def _reads_social(inputs: Inputs) -> list[Path]:
+def _reads_social(_: Params, inputs: Inputs) -> list[Path]:
     return [inputs.results / FOLDER]
 
 
@@ -88,7 +101,7 @@ def _cost(material: Material) -> dict[str, Any]:
 
 def _provenance(material: Material) -> dict[str, Any]:
     return {
-        "yaml": as_yaml(material.inputs.whole),
+        "yaml": as_yaml(material.params),
         "provenance": material.provenance,
         "versions": package_versions(),
     }
@@ -108,7 +121,6 @@ PAGES = (
     Page("claims.html", "Claims", "Claims and verdicts", _claims),
     *experiment_pages(),
     Page("responses.html", "Length and language", "Is a longer response a better one?", _responses, GROUP),
-    Page("data.html", "Data", "Priming sets and problems", _data),
     Page(
         "social.html",
         "Social IQa",
@@ -118,6 +130,15 @@ PAGES = (
         shown=_has_social,
         reads=_reads_social,
     ),
+    Page(
+        "documents.html",
+        "Documents",
+        "Behaviors in pretraining data",
+        _documents,
+        shown=has_documents,
+        reads=_reads_documents,
+    ),
+    Page("data.html", "Data", "Priming sets and problems", _data),
     Page("rollouts.html", "Rollouts", "Rollouts", _rollouts, loads=True),
     Page("judges.html", "Judges", "How far the judge can be believed", _judges, shown=_is_judged),
     Page("runs.html", "Runs", "Runs", _runs),

@@ -39,9 +39,9 @@ def write_report(params: Params, results: Path, data: Path, out: Path) -> None:
     # Most pages are about Countdown; what is said about Social IQa stands on a page of its own.
     inputs = Inputs(params.only("countdown"), results, data, params)
     pages = pages_of(params)
-    of_pages = [path for page in pages for path in page.reads(inputs)]
+    of_pages = [path for page in pages for path in page.reads(params, inputs)]
     inputs.check(of_pages)
-    material = Material(inputs, write_browser(inputs, out / "rollouts"))
+    material = Material(params, inputs, write_browser(inputs, out / "rollouts"))
     _copy_figures(material.figures.values(), out / "figures")
     for page in set(PAGES) - set(pages):
         (out / page.file).unlink(missing_ok=True)

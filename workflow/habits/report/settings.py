@@ -16,6 +16,7 @@ import yaml
 
 from habits.artifacts import ArtifactError
 from habits.params import Params
+from habits.report.documents import document_artifacts, has_documents
 from habits.report.inputs import SPLITS, Inputs
 
 PACKAGES = ("torch", "transformers", "verl", "snakemake", "dvc", "numpy", "pandas", "seaborn")
@@ -154,16 +155,21 @@ def _jobs(inputs: Inputs) -> Iterator[_Job]:
     yield from (_Job("teaching", (path,)) for path in inputs.demonstrations)
     yield from (_Job("priming", (item.path,)) for item in inputs.priming)
     yield _Job("quality", (inputs.quality,))
+    if has_documents(inputs.params):
+        yield from (_Job(path.name, (path,)) for path in document_artifacts(inputs))
     for item in inputs.priming:
         yield from (_Job("sft", (folder,)) for folder in inputs.sft(item.priming, item.seed))
     yield from (_Job("rl", (inputs.metrics(run).parent,)) for run in inputs.runs)
     yield from (_Job("rollouts", (inputs.rollouts(run),)) for run in inputs.runs)
+    others = [run for run in inputs.whole.runs if run not in inputs.params.runs]
+    yield from (_Job("rl", (inputs.metrics(run).parent,)) for run in others)
+    yield from (_Job("rollouts", (inputs.rollouts(run),)) for run in others)
     yield from (_Job("behaviors", (inputs.behaviors(run),)) for run in inputs.runs)
     if inputs.of_judge:
         yield from (_Job("judging", (inputs.judging(run),)) for run in inputs.runs)
         yield _Job("calibration", (inputs.calibration,))
-    yield _Job("statistics", (inputs.results / "statistics",))
-    yield _Job("analyses", (inputs.analyses,))
+    for folder in inputs.tables:
+        yield _Job(folder.name, (folder,))
     yield _Job("claims", (inputs.claims,))
     yield from (_Job("figures", (figure.with_suffix(".json"),)) for figure in inputs.figures)
 

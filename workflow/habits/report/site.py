@@ -1,4 +1,4 @@
-"""HTML from templates: escaping, number formats, and a policy that lets a page load nothing.
+"""HTML from templates: pages, escaping, number formats, and a policy that lets a page load nothing.
 
 Every page carries its styles and scripts inline. Its content security policy admits only those
 scripts, by hash, and no network at all: text written by a model cannot run, whatever it says.
@@ -43,7 +43,7 @@ def _always(params: Params) -> bool:
     return True
 
 
-def _nothing(inputs: Inputs) -> list[Path]:
+def _nothing(params: Params, inputs: Inputs) -> list[Path]:
     return []
 
 
@@ -71,7 +71,7 @@ class Page:
     template: str = ""
     shown: Callable[[Params], bool] = _always
     loads: bool = False
-    reads: Callable[[Inputs], list[Path]] = _nothing
+    reads: Callable[[Params, Inputs], list[Path]] = _nothing
 
 
 @dataclass(frozen=True)

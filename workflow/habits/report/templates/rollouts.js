@@ -83,7 +83,7 @@
     fill("condition", Object.keys(title), (path) => title[path]);
     fill("seed", unique(1));
     fill("step", unique(2));
-    fill("outcome", index.reasons);
+    fill("outcome", index.reasons.filter((_, place) => outcomes.some((outcome) => (outcome & 7) === place)));
     fill("behavior", index.behaviors, (name) => "shows " + names[name].title);
     fill("behavior", ["none"], () => "shows none");
   }
@@ -168,6 +168,7 @@
   }
 
   function countsText(counts) {
+    if (counts.every((count) => count === null)) return "not rated";
     return index.behaviors.flatMap((name, place) => {
       const count = counts[place];
       return count === null ? [names[name].title + " not rated"] : count ? [names[name].title + " " + count] : [];

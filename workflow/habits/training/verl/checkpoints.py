@@ -106,7 +106,8 @@ class Weights:
             return weight
         settings = json.loads(self.adapter.read_text())
         scale = settings["lora_alpha"] / settings["r"]
-        return weight.float() + scale * self._tensor(up).float() @ self._tensor(down).float()
+        added: torch.Tensor = scale * self._tensor(up).float() @ self._tensor(down).float()
+        return weight.float() + added
 
     def _tensor(self, name: str) -> torch.Tensor:
         tensor: torch.Tensor = self.sources[name].get_tensor(name)

@@ -57,7 +57,7 @@ def write_stand_in(folder: Path) -> Path:
 
 
 def _job(model: Path, gpus: int, longest: int) -> Job:
-    return Job("plan", *[model] * 5, seed=1, gpus=max(gpus, 1), prompt_tokens=longest)
+    return Job("plan", model, model, model, model, model, 1, max(gpus, 1), longest)
 
 
 @contextmanager
