@@ -225,7 +225,7 @@ DECLARES = {
     "TINY_MODELS": {"models"},
     "ANALYSIS": {"matrix", "statistics", "rl"},
     "SOCIAL_ANALYSIS": {"matrix", "statistics", "rl", "transfer"},
-    "analysis_of_figure": {"matrix", "statistics", "rl", "social_iqa"},
+    "analysis_of_figure": {"matrix", "statistics", "rl", "social_iqa", "transfer"},
     "PARAMS.model_dump_json()": set(Params.model_fields),
 }
 
