@@ -111,10 +111,13 @@ class _Found:
 
     def exact(self, keys: Integers) -> None:
         """Note all documents whose key an earlier one has."""
-        for place, first in _pairs(keys, np.arange(len(keys))):
-            if self.first[place] < 0:
-                self._note(place, first, 1.0)
-                self.is_exact[place] = True
+        parts = -(-len(keys) // PART)
+        for part in range(parts):
+            mine = np.flatnonzero(keys % parts == part)
+            for place, first in _pairs(keys[mine], mine):
+                if self.first[place] < 0:
+                    self._note(place, first, 1.0)
+                    self.is_exact[place] = True
 
     def near(self, band: int) -> None:
         """Note the documents that share a band, and enough of the whole signature, with an earlier one."""
