@@ -21,7 +21,7 @@ rule labels:
         waiting=int(LABELLER_ASKS),
         gpu=PARAMS.labelling.gpus if PARAMS.labelling.labeller == VLLM else 0,
     params:
-        settings=settings("labelling"),
+        settings=settings("labelling", "pretraining.max_tokens"),
         labeller=LABELLER,
         prompts=prompts("labels"),
         code=fingerprint("pretraining.labels"),
