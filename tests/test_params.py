@@ -192,7 +192,7 @@ def test_a_key_that_was_pasted_into_the_settings_is_not_repeated() -> None:
             {"models.social.max_positions": 50},
             ["models.social.max_positions is 50", "a prompt of 32", "need 64"],
         ),
-        ({"models.social.corpus_lists": 0.9}, ["models.social: ", "must leave room for stories"]),
+        ({"models.social.corpus_notes": 0.95}, ["models.social: ", "must leave room for stories"]),
         ({"models.social.corpus_search": 0.5}, ["models.social.corpus_search is not a setting"]),
         ({"matrix.0.model": "social", "matrix.0.priming": "empty_cot"}, ["matrix.0.priming is 'empty_cot'"]),
     ],
@@ -223,6 +223,7 @@ def test_a_pretrained_model_is_pinned(model: dict[str, Any], words: list[str]) -
 def test_limits_of_the_tiny_models_do_not_bind_others() -> None:
     raw = changed(**{"models": {"plain": PRETRAINED, "searching": PRETRAINED}})
     raw["matrix"] = [line for line in raw["matrix"] if line["model"] != "social"]
+    raw["transfer"] = []
     raw["countdown"] |= {"number_max": 500, "max_intermediate": None, "integer_only": False}
     assert validate(raw).models["plain"] == validate(raw).models["searching"]
 

@@ -8,6 +8,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
+from habits.models.social_iqa_corpus import WORDS
 from habits.social_params import SOCIAL_REWARDS, SocialIqa
 from habits.tasks.social_iqa import TEMPLATES, Problem, PromptTemplate, grade
 from habits.tasks.social_iqa.stories import sample
@@ -76,7 +77,7 @@ def test_gold_answer_of_another_option_earns_less(template: PromptTemplate, prob
 @pytest.mark.parametrize("chat_template", [CHATML, LLAMA], ids=["qwen", "llama"])
 @pytest.mark.parametrize("template", TEMPLATES.values(), ids=TEMPLATES)
 def test_prompt_shows_the_problem_and_opens_the_thought(template: PromptTemplate, chat_template: str) -> None:
-    prompt = template.render(PLAIN, tokenizer(chat_template))
+    prompt = template.render(PLAIN, tokenizer(chat_template)).replace("_", " ")
     assert prompt.endswith("<think>")
     order = [prompt.index(part) for part in ("Kai said", "How would Lee feel", "a {bit} sad", "let down")]
     assert order == sorted(order)
@@ -113,10 +114,9 @@ def test_prompts_ask_for_all_that_the_reward_demands_and_hold_no_answer_that_it_
     ]
 
 
-def test_short_prompt_and_gold_are_single_words(problems: list[Problem]) -> None:
+def test_short_prompt_and_gold_are_words_of_the_tiny_models(problems: list[Problem]) -> None:
     template = TEMPLATES["short"]
     for problem in problems[1:]:
         for text in (template.render(problem), template.gold_response(problem).strip()):
-            assert all(
-                re.fullmatch(r"[A-Za-z]+|[.?]|\([ABC]\)|</?(think|answer)>", word) for word in text.split(" ")
-            )
+            assert set(text.split(" ")) <= set(WORDS)
+            assert problem.options[problem.answer].replace(" ", "_") in text

@@ -19,6 +19,7 @@ rule sft:
         **resources_of("sft"),
     params:
         settings=settings("training", "runtime"),
+        templates=TEMPLATES,
         sft=sft_settings,
         code=fingerprint(trainer("sft")),
     message:
