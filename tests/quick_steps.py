@@ -127,7 +127,8 @@ def outputs(verb: str, out: Path, options: dict[str, str]) -> list[Path]:
         case "cascade" | "leakage":
             return [out / f"{verb}.parquet"]
         case "rewriting":
-            return [out / f"pretraining_{name}.parquet" for name in ("curated", "negative")]
+            names = ("pretraining_curated", "pretraining_negative", "accounting")
+            return [out / f"{name}.parquet" for name in names]
         case "analyses":
             return [out / "length_bins.parquet"]
         case "calibration":

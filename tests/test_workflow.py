@@ -375,7 +375,7 @@ def test_snakemakes_own_report_shows_every_figure_and_table(finished: Path, tmp_
         ("social_iqa={reward: readme}", AFTER_SOCIAL),
         ("social_iqa={rl: {learning_rate: 0.001}}", AFTER_SOCIAL),
         ("sft={epochs: 1}", AFTER_COUNTDOWN | {"sft"}),
-        ("priming={traces: 80}", AFTER_COUNTDOWN | {"base_model", "priming", "quality", "sft"}),
+        ("priming={traces: 80}", AFTER_COUNTDOWN | {"base_model", "priming", "quality", "leakage", "sft"}),
         ("teaching={temperature: 0.7}", {"report"}),
         ("rollouts={problems: 8}", AFTER_RL - {"rl"}),  # transfer takes its batch size and split from there
         ("statistics={bootstrap: 100}", AFTER_STATISTICS | {"analyses", "social_statistics"}),

@@ -21,7 +21,7 @@ PROBLEMS = [Problem((18, 3, 7), 13), Problem((16, 5, 4), 36), Problem((6, 20, 9)
 
 
 def judged(preset: str, **values: object) -> Params:
-    params = load(PRESETS / f"{preset}.yaml").model_copy(update={"judge": "gpt-4o-mini"})
+    params = load(PRESETS / f"{preset}.yaml").only("countdown").model_copy(update={"judge": "gpt-4o-mini"})
     return params.model_copy(update={"judging": params.judging.model_copy(update=values)})
 
 

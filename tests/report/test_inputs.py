@@ -197,6 +197,8 @@ def test_time_of_rules_counts_each_job_once(site):
         "statistics": 1,
         "analyses": 1,
         "pretraining_statistics": 1,
+        "cascade": 1,
+        "leakage": 1,
         "social_statistics": 1,
         "claims": 1,
         "figures": len(site.inputs.figures),

@@ -23,7 +23,7 @@ def copied(site, folder: Path) -> Inputs:
     """The site's artifacts in a folder of its own, to be changed."""
     shutil.copytree(site.results, folder / "results")
     shutil.copytree(site.data, folder / "data")
-    return Inputs(site.params, folder / "results", folder / "data")
+    return Inputs(site.params.only("countdown"), folder / "results", folder / "data", site.params)
 
 
 def test_numbers_are_those_of_the_calibration(site):

@@ -20,7 +20,7 @@ rule cascade:
     conda:
         ENVIRONMENT
     params:
-        settings=settings("cascade", "pretraining", "labelling", "statistics"),
+        settings=settings("cascade", "pretraining", "labelling", "statistics.confidence"),
         code=fingerprint("analysis.cascade"),
     message:
         "cascade"

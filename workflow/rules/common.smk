@@ -74,6 +74,7 @@ def is_whole_run():
 
 # What not every matrix makes; DVC wants the folders all the same.
 OPTIONAL = [
+    *("data/corpus", "data/deduplication", "data/labels", "data/rewriting"),
     *("data/teaching", "data/maths", "results/judging", "results/calibration"),
     *("results/transfer", "results/social_statistics"),
 ]
@@ -144,12 +145,13 @@ def corpus_settings(wildcards):
 
 def rows_for(wildcards):
     """The rewritten documents that a priming set is made from; none for other sets."""
-    return "data/rewriting" if wildcards.priming in REWRITTEN else []
+    return f"data/rewriting/{wildcards.priming}.parquet" if wildcards.priming in REWRITTEN else []
 
 
 def rows_of_runs():
     """The rewritten documents, where the matrix has a set that is made from them."""
-    return ["data/rewriting"] if {run.priming for run in PARAMS.runs} & set(REWRITTEN) else []
+    names = (*REWRITTEN, "accounting") if {run.priming for run in PARAMS.runs} & set(REWRITTEN) else ()
+    return [f"data/rewriting/{name}.parquet" for name in names]
 
 
 def sft_settings(wildcards):

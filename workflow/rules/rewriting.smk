@@ -7,7 +7,7 @@ rule rewriting:
         labels_of(PARAMS.rewriting.corpora),
         expand("data/problems/countdown/{split}.parquet", split=["validation", "test"]),
     output:
-        directory("data/rewriting"),
+        multiext("data/rewriting/", *[f"{name}.parquet" for name in (*REWRITTEN, "accounting")]),
     log:
         "logs/rewriting.log",
     benchmark:
@@ -30,4 +30,4 @@ rule rewriting:
         "rewriting"
     shell:
         "habits rewriting --documents data/corpus --labels data/labels --problems data/problems/countdown"
-        " --out {output} --log {log}"
+        " --out data/rewriting --log {log}"

@@ -38,6 +38,7 @@ from habits.progress import Progress
 FEATURES = 2**14
 FOLDS = 5
 RULE_WEIGHT = 2.0  # of the rules' matches beside hashed words, whose vector has length 1
+BOOTSTRAP = 1000  # resamples of documents
 CURVE = 40  # points of a curve
 BATCH = 2_000
 FEWEST = 2 * FOLDS  # positive documents without which no classifier is trained
@@ -224,7 +225,7 @@ def _worth(
 ) -> Iterator[dict[str, Any]]:
     """F1 of each behavior and of all together, and the share asked about, with bootstrap intervals."""
     rng = np.random.default_rng(params.cascade.seed)
-    draws_BD = rng.integers(0, len(asked_D), (params.statistics.bootstrap, len(asked_D)))
+    draws_BD = rng.integers(0, len(asked_D), (BOOTSTRAP, len(asked_D)))
     parts: list[tuple[str, str, Any]] = [("f1", "", lambda rows: _f1(labels_D4[rows], present_D4[rows]))]
     for place, behavior in enumerate(BEHAVIORS):
         one, other = labels_D4[:, place], present_D4[:, place]

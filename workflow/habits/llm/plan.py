@@ -9,7 +9,7 @@ same instructions, else as the step that asks says.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 
@@ -38,7 +38,7 @@ class Errand:
         requests: all of them, or examples of what cannot be written yet.
         calls: how many.
         reply_tokens: expected length of a reply, where none are stored.
-        examples: the requests are examples.
+        examples: the requests are examples, and none of their replies count as stored.
     """
 
     rule: str
@@ -111,7 +111,7 @@ class Plan:
     def to_text(self) -> str:
         """The plan as a table and what there is to know about it."""
         if not self.lines:
-            return "Nothing is asked of a language model: teacher is symbolic, judge is none.\n"
+            return "Nothing is asked of a language model behind an API.\n"
         return "\n".join([*_table(self), "", *_verdict(self), *self.notes]) + "\n"
 
 
@@ -134,11 +134,12 @@ def plan_errands(
         lines.append(_line(llm, errand, store, billed, counted))
         if not errand.examples:
             billed |= {request.key for request in errand.requests}
+    guessed = dict.fromkeys(errand.rule for errand in errands if errand.examples)
     return Plan(
         tuple(lines),
         sum(usd for _, usd in store.payments()),
         llm.budget_usd,
-        tuple(_notes(llm, lines, today, counted)),
+        (*_notes(llm, lines, today, counted), *_guesses(guessed)),
     )
 
 
@@ -306,6 +307,14 @@ def _notes(llm: Llm, lines: Sequence[Line], today: date, counted: Counted) -> It
     yield from counted.notes
     if any(line.cache_usd for line in lines):
         yield "cache: what prompt caching takes off the price at once at most; the totals do not count on it."
+
+
+def _guesses(rules: Iterable[str]) -> Iterator[str]:
+    if told := ", ".join(rules):
+        yield (
+            f"Not all requests are known yet ({told}): they are estimated from examples, and replies to them "
+            "that are stored already are not taken off."
+        )
 
 
 def _saved(amount: float) -> str:

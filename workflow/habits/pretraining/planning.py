@@ -18,6 +18,7 @@ from habits.pretraining.labelling import RULE, requests_for
 from habits.pretraining.rewriting_by_model import RULE as REWRITING
 from habits.pretraining.rewriting_by_model import request_for
 from habits.pretraining.rows import SETS
+from habits.pretraining_params import REWRITTEN
 
 EXAMPLES = 20  # documents over which lengths are averaged
 LABEL_TOKENS = {"joint": 150, "separate": 40}  # of a reply with some quotes; of a sentence and a count
@@ -39,7 +40,8 @@ def document_errands(params: Params, documents: Path) -> list[Errand]:
             calls = spec.documents * len(requests) // EXAMPLES
             tokens = LABEL_TOKENS[params.labelling.calls]
             errands.append(Errand(RULE, corpus, labeller, requests, calls, tokens, examples=True))
-    if rewriter in params.llm.models and params.rewriting.corpora:
+    wanted = {run.priming for run in params.runs} & set(REWRITTEN)
+    if wanted and rewriter in params.llm.models:
         texts = list(_texts(documents / params.rewriting.corpora[0]))
         for name in SETS:
             requests = [request_for(params, name, text) for text in texts]

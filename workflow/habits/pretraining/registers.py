@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from habits.priming.language import Behavior
 
-REGISTERS = ("forum", "notes", "solution", "chatter")
-
 OPENINGS: dict[str, tuple[str, ...]] = {
     "forum": (
         "Hi everyone, long time reader, first post.",

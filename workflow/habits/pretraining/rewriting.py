@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from habits.artifacts import ArtifactError, read_parquet, replacing, stamp
+from habits.artifacts import ArtifactError, read_parquet, replacing, stamp, write_parquet
 from habits.params import Params
 from habits.pretraining.pairing import Candidate, pair
 from habits.pretraining.retelling import retell
@@ -80,8 +80,8 @@ def write_rewriting(params: Params, documents: Path, labels: Path, problems: Pat
                             seen.add(row.response)
                             rows[name].append(row)
         progress.update(done)
-    _write_sets(params, rows, accounts, out)
-    stamp(out, settings={"rewriting": settings.model_dump()}, parents=[*parents, *evaluation])
+    for path in _write_sets(params, rows, accounts, out):
+        stamp(path, settings={"rewriting": settings.model_dump()}, parents=[*parents, *evaluation])
 
 
 def candidates(
@@ -122,7 +122,8 @@ def _retold(checks: Checks, origins: Sequence[Origin]) -> list[Row]:
 
 def _write_sets(
     params: Params, rows: dict[str, list[Row]], accounts: dict[str, Counter[str]], out: Path
-) -> None:
+) -> Iterator[Path]:
+    """Write the three tables; each path follows when it is there."""
     settings = params.rewriting
     listed = {
         name: [Candidate(place, row.origin.domain, row.n_tokens) for place, row in enumerate(rows[name])]
@@ -144,17 +145,16 @@ def _write_sets(
         for name in SETS
         for status, count in _accounted(accounts[name], len(pairs)).items()
     ]
-    with replacing(out) as temporary:
-        temporary.mkdir()
-        for name in SETS:
-            records = [row.record(name, place, settings.rewriter) for place, row in enumerate(chosen[name])]
-            pq.write_table(
-                pa.Table.from_pylist(records, SCHEMA), temporary / f"{name}.parquet", compression="zstd"
-            )
-        pd.DataFrame(table).to_parquet(temporary / "accounting.parquet", index=False, compression="zstd")
     for name in SETS:
+        records = [row.record(name, place, settings.rewriter) for place, row in enumerate(chosen[name])]
+        path = out / f"{name}.parquet"
+        with replacing(path) as temporary:
+            pq.write_table(pa.Table.from_pylist(records, SCHEMA), temporary, compression="zstd")
         tokens = sum(row.n_tokens for row in chosen[name])
         print(f"[rewriting] {name}: {len(pairs)} rows, {tokens} tokens", file=sys.stderr, flush=True)
+        yield path
+    write_parquet(pd.DataFrame(table), out / "accounting.parquet")
+    yield out / "accounting.parquet"
 
 
 def _accounted(counts: Counter[str], pairs: int) -> dict[str, int]:

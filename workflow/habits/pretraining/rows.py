@@ -21,21 +21,6 @@ from habits.tasks.countdown import TEMPLATES, Problem, grade
 
 Set = Literal["pretraining_curated", "pretraining_negative"]
 CURATED, NEGATIVE = SETS = ("pretraining_curated", "pretraining_negative")
-STATUSES = (
-    "ok",
-    "unmatched",
-    "no_row",
-    "tags_missing",
-    "refused",
-    "error",
-    "unknown_words",
-    "too_long",
-    "ungrounded",
-    "behaviors_lost",
-    "behaviors_shown",
-    "duplicate",
-    "leaked",
-)
 QUESTION = (
     "The following is a conversation between User and Assistant. User asks a question and Assistant "
     "answers it, first reasoning it through and then stating the answer.\n"

@@ -60,8 +60,14 @@ class Documents:
 def document_artifacts(inputs: Inputs) -> list[Path]:
     """The artifacts that the page reads."""
     names = ("pretraining_statistics", "cascade", "leakage")
+    return [inputs.results / name for name in names] + rewriting_artifacts(inputs)
+
+
+def rewriting_artifacts(inputs: Inputs) -> list[Path]:
+    """The rewritten documents and what became of all; none where the matrix has no set made from them."""
     rewritten = {run.priming for run in inputs.runs} & set(REWRITTEN)
-    return [inputs.results / name for name in names] + ([inputs.data / "rewriting"] if rewritten else [])
+    names = (*REWRITTEN, "accounting") if rewritten else ()
+    return [inputs.data / "rewriting" / f"{name}.parquet" for name in names]
 
 
 def has_documents(params: Params) -> bool:
@@ -82,8 +88,8 @@ def documents(inputs: Inputs) -> Documents:
         read_parquet(statistics / "labels.parquet").to_dict("records"),
         read_parquet(statistics / "accuracy.parquet").to_dict("records"),
         worth.to_dict("records"),
-        _accounts(read_parquet(rewriting[0] / "accounting.parquet")) if rewriting else [],
-        [_set(name, read_parquet(rewriting[0] / f"{name}.parquet")) for name in REWRITTEN if rewriting],
+        _accounts(read_parquet(rewriting[-1])) if rewriting else [],
+        [_set(path.stem, read_parquet(path)) for path in rewriting[:-1]],
         leaks[(leaks["shared"] > 0) | leaks["one"].isin(["test", "validation"])].to_dict("records"),
         int(leaks.loc[leaks["leak"], "shared"].sum()),
     )

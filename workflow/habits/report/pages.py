@@ -130,6 +130,7 @@ PAGES = (
         shown=_has_social,
         reads=_reads_social,
     ),
+    Page("data.html", "Data", "Priming sets and problems", _data),
     Page(
         "documents.html",
         "Documents",
@@ -138,7 +139,6 @@ PAGES = (
         shown=has_documents,
         reads=_reads_documents,
     ),
-    Page("data.html", "Data", "Priming sets and problems", _data),
     Page("rollouts.html", "Rollouts", "Rollouts", _rollouts, loads=True),
     Page("judges.html", "Judges", "How far the judge can be believed", _judges, shown=_is_judged),
     Page("runs.html", "Runs", "Runs", _runs),

@@ -16,7 +16,7 @@ import yaml
 
 from habits.artifacts import ArtifactError
 from habits.params import Params
-from habits.report.documents import document_artifacts, has_documents
+from habits.report.documents import document_artifacts, has_documents, rewriting_artifacts
 from habits.report.inputs import SPLITS, Inputs
 
 PACKAGES = ("torch", "transformers", "verl", "snakemake", "dvc", "numpy", "pandas", "seaborn")
@@ -156,7 +156,10 @@ def _jobs(inputs: Inputs) -> Iterator[_Job]:
     yield from (_Job("priming", (item.path,)) for item in inputs.priming)
     yield _Job("quality", (inputs.quality,))
     if has_documents(inputs.params):
-        yield from (_Job(path.name, (path,)) for path in document_artifacts(inputs))
+        folders = (path for path in document_artifacts(inputs) if path.suffix != ".parquet")
+        yield from (_Job(path.name, (path,)) for path in folders if path not in inputs.tables)
+    if rewritten := rewriting_artifacts(inputs):
+        yield _Job("rewriting", tuple(rewritten))
     for item in inputs.priming:
         yield from (_Job("sft", (folder,)) for folder in inputs.sft(item.priming, item.seed))
     yield from (_Job("rl", (inputs.metrics(run).parent,)) for run in inputs.runs)
@@ -168,8 +171,7 @@ def _jobs(inputs: Inputs) -> Iterator[_Job]:
     if inputs.of_judge:
         yield from (_Job("judging", (inputs.judging(run),)) for run in inputs.runs)
         yield _Job("calibration", (inputs.calibration,))
-    for folder in inputs.tables:
-        yield _Job(folder.name, (folder,))
+    yield from (_Job(folder.name, (folder,)) for folder in inputs.tables if folder not in of_documents)
     yield _Job("claims", (inputs.claims,))
     yield from (_Job("figures", (figure.with_suffix(".json"),)) for figure in inputs.figures)
 
