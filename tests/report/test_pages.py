@@ -67,7 +67,9 @@ def test_ids_are_unique_and_navigation_marks_the_page(site, page):
 
 def test_every_page_is_two_clicks_from_every_other(site, page):
     near = _linked(site, page)
-    assert near | {p for other in near for p in _linked(site, other)} >= {p.file for p in pages_of(site.params)}
+    assert near | {p for other in near for p in _linked(site, other)} >= {
+        p.file for p in pages_of(site.params)
+    }
 
 
 def _linked(site, page: str) -> set[str]:

@@ -171,7 +171,7 @@ def _jobs(inputs: Inputs) -> Iterator[_Job]:
     if inputs.of_judge:
         yield from (_Job("judging", (inputs.judging(run),)) for run in inputs.runs)
         yield _Job("calibration", (inputs.calibration,))
-    yield from (_Job(folder.name, (folder,)) for folder in inputs.tables if folder not in of_documents)
+    yield from (_Job(folder.name, (folder,)) for folder in inputs.tables)
     yield _Job("claims", (inputs.claims,))
     yield from (_Job("figures", (figure.with_suffix(".json"),)) for figure in inputs.figures)
 
