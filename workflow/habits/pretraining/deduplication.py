@@ -36,7 +36,7 @@ SCRATCH = Path("scratch/deduplication")
 BANDS = HASHES // 4
 WIDTH = 2 * HASHES  # bytes of a signature
 CHUNK = 65_536  # signatures read at once
-PART = 2_000_000  # documents whose keys are compared at once
+PART = 250_000  # documents whose keys are compared at once
 
 Integers = NDArray[np.int64]
 
@@ -111,10 +111,13 @@ class _Found:
 
     def exact(self, keys: Integers) -> None:
         """Note all documents whose key an earlier one has."""
-        for place, first in _pairs(keys, np.arange(len(keys))):
-            if self.first[place] < 0:
-                self._note(place, first, 1.0)
-                self.is_exact[place] = True
+        parts = -(-len(keys) // PART)
+        for part in range(parts):
+            mine = np.flatnonzero(keys % parts == part)
+            for place, first in _pairs(keys[mine], mine):
+                if self.first[place] < 0:
+                    self._note(place, first, 1.0)
+                    self.is_exact[place] = True
 
     def near(self, band: int) -> None:
         """Note the documents that share a band, and enough of the whole signature, with an earlier one."""
