@@ -10,7 +10,7 @@ from finished_run import finish, finished_params
 
 from habits.params import Params
 from habits.report.inputs import Inputs
-from habits.report.pages import PAGES
+from habits.report.pages import pages_of
 from habits.report.report import write_report
 
 
@@ -41,6 +41,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     return Site(params, results, data, out)
 
 
-@pytest.fixture(params=[page.file for page in PAGES])
+@pytest.fixture(params=[page.file for page in pages_of(finished_params(judge="gpt-4o-mini"))])
 def page(request: pytest.FixtureRequest) -> str:
     return str(request.param)

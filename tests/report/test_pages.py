@@ -14,7 +14,7 @@ from markup import elements
 
 from habits.report.labels import BEHAVIOR_NAMES, BEHAVIORS
 from habits.report.overview import MAIN_FIGURE
-from habits.report.pages import PAGES
+from habits.report.pages import pages_of
 from habits.report.site import TEMPLATES
 
 FETCHING = {"src", "srcset", "poster", "data", "action", "formaction", "background", "xlink:href"}
@@ -67,7 +67,9 @@ def test_ids_are_unique_and_navigation_marks_the_page(site, page):
 
 def test_every_page_is_two_clicks_from_every_other(site, page):
     near = _linked(site, page)
-    assert near | {p for other in near for p in _linked(site, other)} >= {p.file for p in PAGES}
+    assert near | {p for other in near for p in _linked(site, other)} >= {
+        p.file for p in pages_of(site.params)
+    }
 
 
 def _linked(site, page: str) -> set[str]:
@@ -146,7 +148,7 @@ def test_the_overview_shows_the_main_figure(site):
 
 
 def test_every_figure_stands_on_one_page_besides_the_overview_and_is_downloadable(site):
-    pages = [page.file for page in PAGES if page.file != "index.html"]
+    pages = [page.file for page in pages_of(site.params) if page.file != "index.html"]
     images = [image for page in pages for image in elements(site.html(page), "img")]
     embedded = sorted(base64.b64decode(image.attributes["src"].split(",")[1]) for image in images)
     originals = sorted((site.results / "figures").glob("*.svg"))

@@ -35,7 +35,7 @@ def tiny_workflow(folder: Path) -> Params:
 
 def start(folder: Path, log: Path) -> subprocess.Popen[bytes]:
     where = ["--snakefile", ROOT / "Snakefile", "--configfile", folder / "tiny.yaml", "--directory", folder]
-    command = [sys.executable, "-m", "snakemake", "--cores", "all", "--retries", "1", *where]
+    command = [sys.executable, "-m", "snakemake", "--cores", "all", "--retries", "3", *where]
     found = os.environ | {"PYTHONPATH": str(ROOT / "workflow")}
     with log.open("wb") as file:
         return subprocess.Popen(command, env=found, cwd=folder, stdout=file, stderr=subprocess.STDOUT)
