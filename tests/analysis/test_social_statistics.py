@@ -41,8 +41,8 @@ def test_what_the_synthetic_runs_show_is_found(folder: Path) -> None:
     (claim,) = load_report(folder / "claims.json").results
     assert claim.verdict == "supported" and claim.ours.effect == pytest.approx(0.3, abs=0.1)
     found = {result.finding.id: result for result in load_findings_report(folder / "findings.json").results}
-    assert found["longer_only_if_harder"].verdict == "supported"
-    assert found["longer_only_if_harder"].effect == pytest.approx(6, abs=1)
+    harder = found["longer_only_if_harder"]
+    assert harder.verdict == "supported" and 3 < harder.low < 6 < harder.high
     assert found["longer_is_not_better"].verdict == "supported"
     assert (
         found["mixing_is_rare"].verdict == "not_supported" and "None among" in found["mixing_is_rare"].reason

@@ -45,7 +45,7 @@ DAMAGE = {
         "metric == 'verification' and priming == 'pretraining_curated' and rl_step == 20",
     ),
     "behaviors_in_documents": ("shares", "behavior == 'backtracking'"),
-    "social_accuracy_over_steps": ("curves", "metric == 'n_tokens' and rl_step == 10"),
+    "social_accuracy_over_steps": ("curves", "metric == 'n_tokens' and rl_step == rl_step.max()"),
     "cot_length": ("length_slopes", "condition == 'plain/empty_cot/ppo'"),
 }
 
