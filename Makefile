@@ -32,7 +32,7 @@ $(READY): pyproject.toml envs/cpu/requirements.txt
 	@touch $@
 
 test: lint
-	$(BIN)/python -m pytest -m 'not slow and not slurm' --numprocesses logical --maxprocesses 8 --dist loadgroup
+	$(BIN)/python -m pytest -m 'not slow and not slurm' --numprocesses logical --maxprocesses 8 --dist loadfile
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow

@@ -18,12 +18,14 @@ from habits.analysis.social_findings import (
     load_findings_report,
 )
 
+PROBLEMS = 240
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    sizes = {"train": 60, "validation": 20, "test": 60}
+    sizes = {"train": 60, "validation": 20, "test": PROBLEMS}
     params = synthetic_params(
-        social=True, rollouts={"problems": 60}, statistics={"bootstrap": 200}, social_iqa=sizes
+        social=True, rollouts={"problems": PROBLEMS}, statistics={"bootstrap": 200}, social_iqa=sizes
     )
     return write_social(params.only("social_iqa"), tmp_path_factory.mktemp("social"))
 
@@ -33,7 +35,7 @@ def test_levels_are_told_apart_and_add_up(folder: Path) -> None:
     last = groups[groups["rl_step"] == groups["rl_step"].max()]
     assert last.loc[last["metric"] == "accuracy", "mean"].mean() == pytest.approx(0.65, abs=0.1)
     tokens = last[(last["metric"] == "n_tokens") & (last["grouping"] == "level")].set_index("group")
-    assert tokens["n_problems"].sum() == 60
+    assert tokens["n_problems"].sum() == PROBLEMS
     assert tokens.loc["hard", "mean"] > tokens.loc["easy", "mean"] + 3
 
 

@@ -131,7 +131,7 @@ def test_correlation_agrees_with_pandas_and_names_the_two_coefficients_apart(ana
     spearman = _row(table, behavior="backtracking", statistic="spearman")
     assert pearson.value == pytest.approx(points.mean_x.corr(points.mean_y))
     assert spearman.value == pytest.approx(points.mean_x.rank().corr(points.mean_y.rank()))
-    assert pearson.n_conditions == len(points) == 12
+    assert pearson.n_conditions == len(points) == 14
     assert pearson.low < pearson.value < pearson.high
 
 

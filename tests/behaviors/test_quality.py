@@ -43,7 +43,7 @@ def write_traces(params: Params, problems: Path, folder: Path) -> pd.DataFrame:
     """Make all priming sets below ``folder``; their quality, by set."""
     for run in params.runs:
         out = folder / "priming" / run.priming / f"seed{run.seed}.parquet"
-        write_priming(params, run.priming, run.seed, problems, folder / "teaching", out)
+        write_priming(params, run.priming, run.seed, problems, folder / "teaching", folder / "rewriting", out)
     write_quality(params, folder / "priming", folder / "teaching", folder / "quality.parquet")
     return pd.read_parquet(folder / "quality.parquet").set_index("set")
 

@@ -29,7 +29,7 @@ def frames(params: Params, problems: list[Problem]) -> Frames:
 
 def with_templates(params: Params, *names: str) -> Params:
     """Params whose models have these prompt templates, past the check that params.yaml goes through."""
-    specs = zip(params.models.items(), names, strict=True)
+    specs = zip(params.only("countdown").models.items(), names, strict=True)
     models = {model: spec.model_copy(update={"prompt_template": name}) for (model, spec), name in specs}
     return params.model_copy(update={"models": models})
 
@@ -130,7 +130,7 @@ def test_empty_thoughts_are_empty(frames: Frames) -> None:
 def test_written_twice_the_bytes_are_the_same(params: Params, problems_folder: Path, tmp_path: Path) -> None:
     files = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
     for file in files:
-        write_priming(params, "negative_only", 9, problems_folder, tmp_path, file)
+        write_priming(params, "negative_only", 9, problems_folder, tmp_path, tmp_path, file)
     assert files[0].read_bytes() == files[1].read_bytes()
     assert (tmp_path / "a.parquet.provenance.json").exists()
 
@@ -140,7 +140,7 @@ def test_parquet_has_the_schema_also_where_lists_are_empty(
     params: Params, problems_folder: Path, tmp_path: Path, name: str
 ) -> None:
     out = tmp_path / f"{name}.parquet"
-    write_priming(params, name, 2, problems_folder, tmp_path, out)
+    write_priming(params, name, 2, problems_folder, tmp_path, tmp_path, out)
     assert pq.read_schema(out).equals(SCHEMA)
     frame = pd.read_parquet(out)
     assert quality(frame).n == params.priming.traces
@@ -174,9 +174,9 @@ def test_quality_summarizes(frames: Frames) -> None:
 
 def test_errors_say_what_to_do(params: Params, problems: list[Problem], tmp_path: Path) -> None:
     with pytest.raises(ParamsError, match="choose one of: all_strategies"):
-        write_priming(params, "none", 1, tmp_path, tmp_path, tmp_path / "out.parquet")
+        write_priming(params, "none", 1, *[tmp_path] * 3, tmp_path / "out.parquet")
     with pytest.raises(ArtifactError, match="train.parquet does not exist"):
-        write_priming(params, "empty_cot", 1, tmp_path, tmp_path, tmp_path / "out.parquet")
+        write_priming(params, "empty_cot", 1, *[tmp_path] * 3, tmp_path / "out.parquet")
     with pytest.raises(ParamsError, match="give every model the same prompt_template"):
         make_traces(with_templates(params, "short", "paper_base"), "empty_cot", 1, problems)
     with pytest.raises(ParamsError, match="prompt_template is 'other'; choose one of: paper_base, short"):

@@ -241,7 +241,9 @@ def test_seeds_choose_and_order_differently_and_the_same_seed_the_same(
 def test_the_rule_writes_the_same_bytes_twice(settings: Params, folder: Path, tmp_path: Path) -> None:
     files = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
     for file in files:
-        write_priming(settings, "length_matched_empty_cot", 3, tmp_path / "no problems", folder, file)
+        write_priming(
+            settings, "length_matched_empty_cot", 3, tmp_path / "no problems", folder, tmp_path, file
+        )
     assert files[0].read_bytes() == files[1].read_bytes()
     assert pq.read_schema(files[0]).equals(TRACES)
 

@@ -44,6 +44,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
             11,
             Path("problems"),
             Path("teaching"),
+            Path("rewriting"),
             Path("traces.parquet"),
         )
         train_base_model(params, "plain", Path("problems"), Path("base"))
