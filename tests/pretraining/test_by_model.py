@@ -11,8 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-
-from conftest import Made, settings
+from small_corpus import Made, settings
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "llm"))
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from small_corpus import Made, settings
 
-from conftest import Made, settings
 from habits.analysis.cascade import plan_for, write_cascade
 from habits.analysis.leakage import write_leakage
 from habits.params import Params

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_corpus import DOCUMENTS, Made, settings
 
-from conftest import DOCUMENTS, Made, settings
 from habits.analysis.pretraining_statistics import write_pretraining_statistics
 from habits.artifacts import ArtifactError
 from habits.pretraining.cleaning import clean, cut, exact_key, signature, similarity
@@ -118,16 +118,17 @@ def test_a_killed_shard_leaves_nothing_and_comes_out_the_same(made: Made, tmp_pa
     """And a shard does not depend on those before it."""
     out = tmp_path / "corpus/embedded/shard0001.parquet"
     script = (
-        "from conftest import settings; from pathlib import Path\n"
+        "from small_corpus import settings; from pathlib import Path\n"
         "from habits.pretraining.corpus import write_shard\n"
         f"write_shard(settings(), 'embedded', 1, Path({str(out)!r}))"
     )
-    environment = os.environ | {"PYTHONPATH": f"{Path(__file__).parent}:{os.environ['PYTHONPATH']}"}
+    modules = [str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(modules)}
     child = subprocess.Popen([sys.executable, "-c", script], env=environment, cwd=tmp_path)
     while not list(tmp_path.glob("corpus/embedded/.*.part")) and child.poll() is None:
         time.sleep(0.002)
     child.send_signal(signal.SIGKILL)
-    child.wait()
+    assert child.wait() in (0, -signal.SIGKILL)
     assert not out.exists() or out.read_bytes() == made.shards[1].read_bytes()
     write_shard(settings(), "embedded", 1, out)
     assert out.read_bytes() == made.shards[1].read_bytes()

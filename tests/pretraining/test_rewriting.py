@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_corpus import Made, settings
 
-from conftest import Made, settings
 from habits.behaviors.oracle import count_behaviors_in
 from habits.mistakes import ParamsError
 from habits.models.vocabulary import WORDS

@@ -26,7 +26,7 @@ def small() -> settings.Params:
     raw["countdown"] |= {"train": 120, "validation": 10, "test": 10}
     raw["rollouts"] |= {"problems": 10}
     raw["priming"] |= {"traces": 40}
-    return settings.validate(raw)
+    return settings.validate(raw).only("countdown")
 
 
 @pytest.fixture(scope="module")
