@@ -141,6 +141,7 @@ def test_gpu_jobs_ask_for_what_the_preset_says(tmp_path: Path) -> None:
         ("sft", "4 GPUs, 128000 MB, 120 min"),
         ("rl", "4 GPUs, 256000 MB, 2880 min"),
         ("rollouts", "1 GPUs, 64000 MB, 480 min"),
+        ("transfer", "1 GPUs, 64000 MB, 480 min"),
     }
 
 
