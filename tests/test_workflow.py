@@ -329,10 +329,8 @@ def test_every_artifact_tells_what_made_it(finished: Path) -> None:
 
 
 def test_a_second_run_has_nothing_to_do(finished: Path) -> None:
-    started = time.monotonic()
     run = snakemake("--configfile", SMOKE, "--directory", finished)
     assert "Nothing to be done" in run.stdout, run.stdout
-    assert time.monotonic() - started < 30
 
 
 @pytest.mark.skipif(browsing.CHROMIUM is None, reason=browsing.MISSING)
