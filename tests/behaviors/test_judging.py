@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import yaml
+
 from noisy_judge import NoisyJudge, Planted
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "llm"))
