@@ -27,14 +27,11 @@ from typing import Any, Literal
 from habits.params import Reward
 from habits.tasks.countdown.arithmetic import Problem
 from habits.tasks.countdown.expressions import ExpressionError, parse, tokens
+from habits.tasks.responses import ANSWER, ANSWER_END, MAX_BLOCKS, MAX_SHOWN, THINK_END, WHITE, answer_blocks
 
 Reason = Literal["correct", "wrong_value", "wrong_numbers", "unparsable", "no_answer", "truncated"]
 
 DATA_SOURCE = "countdown"
-THINK_END, ANSWER, ANSWER_END = "</think>", "<answer>", "</answer>"
-WHITE = " \t\r\n"
-MAX_BLOCKS = 8  # answer blocks that are read; more are unparsable, so that no response is slow to grade
-MAX_SHOWN = 300  # characters of an answer that a verdict keeps
 DEFAULT_REWARD = Reward.model_validate({})
 
 
@@ -79,7 +76,7 @@ def grade(
     """
     close = response.rfind(THINK_END)
     start = close + len(THINK_END) if close >= 0 else 0
-    blocks = _blocks(response, start)
+    blocks = answer_blocks(response, start)
     if not blocks:
         return _without_answer(stopped, close >= 0, reward.malformed)
     format_ok = close >= 0 and len(blocks) == 1 and _is_tidy(response, close, blocks[0])
@@ -132,19 +129,6 @@ def compute_score(
         "reason": verdict.reason,
         "format_ok": 1.0 if verdict.parts.format_ok else 0.0,
     }
-
-
-def _blocks(text: str, start: int) -> list[str]:
-    """What the answer blocks from ``start`` hold, at most ``MAX_BLOCKS + 1``; linear, unlike a lazy regex."""
-    found: list[str] = []
-    opening = text.find(ANSWER, start)
-    while opening >= 0 and len(found) <= MAX_BLOCKS:
-        end = text.find(ANSWER_END, opening)
-        if end < 0:
-            break
-        found.append(text[opening + len(ANSWER) : end])
-        opening = text.find(ANSWER, end)
-    return found
 
 
 def _is_tidy(text: str, close: int, block: str) -> bool:

@@ -24,17 +24,15 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from habits.social_params import SOCIAL_REWARDS, SocialReward
+from habits.tasks.responses import ANSWER, ANSWER_END, MAX_BLOCKS, MAX_SHOWN, THINK_END, WHITE, answer_blocks
 from habits.tasks.social_iqa.problem import LETTERS, Problem
 
 Reason = Literal["correct", "wrong_option", "unparsable", "no_answer", "truncated"]
 
 DATA_SOURCES = ("social_iqa", "social_stories")
-THINK, THINK_END, ANSWER, ANSWER_END = "<think>", "</think>", "<answer>", "</answer>"
+THINK = "<think>"
 # Qwen's, ChatML's, Llama's two, and the older SentencePiece one; decoding usually drops them.
 END_OF_TEXT = ("<|endoftext|>", "<|im_end|>", "<|eot_id|>", "<|end_of_text|>", "</s>")
-WHITE = " \t\r\n"
-MAX_BLOCKS = 8  # answer blocks that are read; more are unparsable, so that no response is slow to grade
-MAX_SHOWN = 300  # characters of an answer that a verdict keeps
 CHOICE = re.compile(r"\(([A-Za-z])\)")
 DEFAULT_REWARD = SOCIAL_REWARDS["code"]
 
@@ -83,7 +81,7 @@ def grade(
         reward: what format and answer are paid.
     """
     close = response.rfind(THINK_END)
-    blocks = _blocks(response, close + len(THINK_END)) if close >= 0 else []
+    blocks = answer_blocks(response, close + len(THINK_END)) if close >= 0 else []
     if not blocks:
         parts = VerdictParts(False, close >= 0)
         return _verdict("no_answer" if stopped else "truncated", parts, reward)
@@ -148,19 +146,6 @@ def answer_of_label(label: object) -> int:
 def _verdict(reason: Reason, parts: VerdictParts, reward: SocialReward) -> Verdict:
     paid = {"correct": reward.correct, "wrong_option": reward.wrong}.get(reason, reward.invalid)
     return Verdict(reason, paid + (reward.format if parts.format_ok else -reward.format), parts)
-
-
-def _blocks(text: str, start: int) -> list[str]:
-    """What the answer blocks from ``start`` hold, at most ``MAX_BLOCKS + 1``; linear, unlike a lazy regex."""
-    found: list[str] = []
-    opening = text.find(ANSWER, start)
-    while opening >= 0 and len(found) <= MAX_BLOCKS:
-        end = text.find(ANSWER_END, opening)
-        if end < 0:
-            break
-        found.append(text[opening + len(ANSWER) : end])
-        opening = text.find(ANSWER, end)
-    return found
 
 
 def _is_tidy(text: str, close: int) -> bool:
