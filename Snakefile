@@ -1,4 +1,4 @@
-# Countdown, from problems to report. Each rule file is one stage; they stand in the order they run.
+# From problems to report. Each rule file is one stage; they stand in the order they run.
 # Settings: params.yaml (all of it is replaced by --configfile, single keys are changed by --config).
 from snakemake.utils import min_version
 
@@ -74,7 +74,9 @@ onstart:
 
 onsuccess:
     record_run()
+    stop_timers()
 
 
 onerror:
     manifests.export()
+    stop_timers()

@@ -52,7 +52,7 @@ def run(step: str, documents: int, shard: int, folder: str) -> dict[str, float]:
     elif step == "deduplication":
         write_duplicates(params, "embedded", Path("corpus"), Path("repeated.parquet"))
     elif step == "labels":
-        paths = Path("corpus") / name, Path("repeated.parquet"), Path("labels") / name
+        paths = Path("corpus") / name, Path("repeated.parquet"), Path("cascade"), Path("labels") / name
         write_labels(params, "embedded", shard, *paths)
     else:
         write_pretraining_statistics(params, Path("labels"), Path("corpus"), Path("statistics"))

@@ -21,5 +21,5 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
         write_duplicates(params, "embedded", folder / "corpus", result.repeated)
         for shard, path in enumerate(result.shards):
             out = folder / "labels/embedded" / path.name
-            write_labels(params, "embedded", shard, path, result.repeated, out)
+            write_labels(params, "embedded", shard, path, result.repeated, folder / "cascade", out)
     return result

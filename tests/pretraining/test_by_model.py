@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -19,14 +21,18 @@ from vendor_faults import Fault, first  # noqa: E402
 from vendor_formats import Asked, Said  # noqa: E402
 from vendor_server import VendorServer  # noqa: E402
 
+from habits.analysis.cascade import write_cascade  # noqa: E402
 from habits.cli import PRESETS  # noqa: E402
 from habits.params import Params  # noqa: E402
+from habits.pretraining.corpus import write_shard  # noqa: E402
+from habits.pretraining.deduplication import write_duplicates  # noqa: E402
 from habits.pretraining.labels import LabelError, write_labels  # noqa: E402
 from habits.pretraining.rewriting import write_rewriting  # noqa: E402
 from habits.pretraining.vllm_labeller import VllmFailedError  # noqa: E402
 from habits.priming.language import BEHAVIORS  # noqa: E402
 
 CANARY = "sk-canary-5f1e83b0a9d24c77"
+NONE = Path("nowhere")  # no cascade
 DOCUMENT = re.compile(r"<(document-[0-9a-f]{12})>\n(.*)\n</\1>", re.DOTALL)
 
 
@@ -44,18 +50,24 @@ def asking(server: VendorServer, batch: bool = False, **sections: dict[str, Any]
     return settings(llm=llm, **sections)
 
 
+def documents_of(shard: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    frame = pd.read_parquet(shard)
+    return zip(frame["text"], frame["truth"], strict=True)
+
+
 def truth_of(made: Made) -> dict[str, dict[str, Any]]:
-    frame = pd.read_parquet(made.shards[0])
-    return dict(zip(frame["text"], frame["truth"], strict=True))
+    return dict(documents_of(made.shards[0]))
 
 
 class Labeller:
     """Says what was planted; one document in ten gets no JSON, one in twenty is declined."""
 
-    def __init__(self, truths: dict[str, dict[str, Any]]) -> None:
-        self.truths = truths
+    def __init__(self, truths: dict[str, dict[str, Any]], failures: bool = True) -> None:
+        self.truths, self.failures = truths, failures
 
     def kind(self, text: str) -> str:
+        if not self.failures:
+            return "ok"
         number = sum(map(ord, text))
         return "unparsable" if number % 10 == 0 else "refused" if number % 20 == 5 else "ok"
 
@@ -97,7 +109,9 @@ def test_labels_are_what_the_model_said(
         labelling = {"labeller": model, "calls": calls, "max_failed_rate": 0.5}
         params = asking(server, batch, labelling=labelling)
         for name in ("first", "again"):
-            write_labels(params, "embedded", 0, made.shards[0], made.repeated, tmp_path / f"{name}.parquet")
+            write_labels(
+                params, "embedded", 0, made.shards[0], made.repeated, NONE, tmp_path / f"{name}.parquet"
+            )
         each = 1 if calls == "joint" else 5
         table = pd.read_parquet(tmp_path / "first.parquet")
         assert len(server.bill) == each * len(table) and not server.paid_twice()
@@ -116,6 +130,46 @@ def test_labels_are_what_the_model_said(
     assert {"ok", "unparsable", "refused"} == set(table["status"])
 
 
+def test_the_cascade_asks_about_a_sample_and_what_stays_open(tmp_path: Path) -> None:
+    """Labels nearly as good as if the model had read every document, which it did not."""
+    corpora = {"embedded": {"source": "generator", "documents": 2500, "seed": 6}}
+    shard, repeated = (
+        tmp_path / "corpus/embedded/shard0000.parquet",
+        tmp_path / "deduplication/embedded.parquet",
+    )
+    pretraining = {"corpora": corpora, "shard_documents": 2500}
+    write_shard(settings(pretraining=pretraining), "embedded", 0, shard)
+    write_duplicates(settings(pretraining=pretraining), "embedded", shard.parents[1], repeated)
+    labeller = Labeller(dict(documents_of(shard)), failures=False)
+    with VendorServer(labeller, key=CANARY) as server:
+        params = asking(
+            server,
+            pretraining=pretraining,
+            labelling={"labeller": "gpt-4o-mini", "cascade": True},
+            cascade={"sample": 400, "target_recall": 0.9, "target_precision": 0.9},
+        )
+        write_cascade(params, tmp_path, tmp_path / "cascade")
+        sampled = len(server.bill)
+        assert sampled == 800
+        for name in ("first", "again"):
+            out = tmp_path / f"{name}.parquet"
+            write_labels(params, "embedded", 0, shard, repeated, tmp_path / "cascade", out)
+        assert not server.paid_twice()
+    table = pd.read_parquet(tmp_path / "first.parquet")
+    by_model = table["rater"] == "gpt-4o-mini-2024-07-18/joint-1"
+    assert set(table.loc[~by_model, "rater"]) == {"cascade/gpt-4o-mini-2024-07-18/joint-1"}
+    measured = pd.read_parquet(tmp_path / "cascade/held_out.parquet").query("measure == 'asked'")
+    expected = measured.set_index("strategy")["value"]["cascade"]
+    assert by_model.mean() == pytest.approx(expected, abs=0.05) and 0 < expected < 0.5
+    assert (table["replies"].str.len() == by_model).all()
+    truth = pd.read_parquet(shard).set_index("document").loc[table["document"], "truth"]
+    for targets in (BEHAVIORS, ("is_problem", "is_solution")):
+        there = np.array([[planted[target] > 0 for target in targets] for planted in truth])
+        found = (table[list(targets)] > 0).to_numpy()
+        assert 2 * (found & there).sum() / (found.sum() + there.sum()) > 0.9, targets
+    assert (tmp_path / "again.parquet").read_bytes() == (tmp_path / "first.parquet").read_bytes()
+
+
 def test_too_many_failures_stop_a_shard_which_then_pays_only_for_what_is_missing(
     made: Made, tmp_path: Path
 ) -> None:
@@ -125,12 +179,18 @@ def test_too_many_failures_stop_a_shard_which_then_pays_only_for_what_is_missing
         labelling = {"labeller": "gpt-4o-mini", "max_failed_rate": 0.0}
         with pytest.raises(LabelError, match=r"more than labelling\.max_failed_rate 0 allows"):
             write_labels(
-                asking(server, labelling=labelling), "embedded", 0, made.shards[0], made.repeated, out
+                asking(server, labelling=labelling),
+                "embedded",
+                0,
+                made.shards[0],
+                made.repeated,
+                NONE,
+                out,
             )
         assert not out.exists()
         before = len(server.bill)
         lenient = asking(server, labelling=labelling | {"max_failed_rate": 0.5})
-        write_labels(lenient, "embedded", 0, made.shards[0], made.repeated, out)
+        write_labels(lenient, "embedded", 0, made.shards[0], made.repeated, NONE, out)
         assert len(server.bill) == before + 9 and not server.paid_twice()
 
 
@@ -194,9 +254,9 @@ def test_vllm_goes_on_after_its_worker_died(
     params = settings(labelling={"labeller": "vllm", "model": "some/model"})
     out = tmp_path / "labels.parquet"
     with pytest.raises(VllmFailedError, match="code 9"):
-        write_labels(params, "embedded", 0, made.shards[0], made.repeated, out)
+        write_labels(params, "embedded", 0, made.shards[0], made.repeated, NONE, out)
     assert not out.exists()
-    write_labels(params, "embedded", 0, made.shards[0], made.repeated, out)
+    write_labels(params, "embedded", 0, made.shards[0], made.repeated, NONE, out)
     asked = (tmp_path / "asked").read_text().splitlines()
     table = pd.read_parquet(out)
     assert len(asked) == len(set(asked)) == len(table) and (table["verification"] == 1).all()

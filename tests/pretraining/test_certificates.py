@@ -8,10 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 from small_corpus import Made, settings
 
-from habits.analysis.cascade import plan_for, write_cascade
+from habits.analysis.cascade import thresholds, write_cascade
 from habits.analysis.leakage import write_leakage
 from habits.params import Params
 from habits.pretraining.corpus import write_shard
+from habits.pretraining.deduplication import write_duplicates
 from habits.pretraining.rewriting import write_rewriting
 from habits.priming.priming import write_priming
 from habits.priming.traces import SCHEMA
@@ -25,12 +26,14 @@ def test_the_cascade_asks_a_fifth_at_most_for_a_point_of_f1_at_most(tmp_path: Pa
         cascade={"sample": 2800, "target_recall": 0.99, "target_precision": 0.99},
     )
     write_shard(params, "embedded", 0, tmp_path / "corpus/embedded/shard0000.parquet")
+    write_duplicates(params, "embedded", tmp_path / "corpus", tmp_path / "deduplication/embedded.parquet")
     for name in ("first", "again"):
-        write_cascade(params, tmp_path / "corpus", tmp_path / "labels", tmp_path / name)
+        write_cascade(params, tmp_path, tmp_path / name)
     worth = pd.read_parquet(tmp_path / "first/held_out.parquet").query("behavior == ''")
     worth = worth.set_index(["strategy", "measure"])
     assert worth.loc[("cascade", "asked"), "value"] <= 0.2
     assert worth.loc[("cascade", "f1"), "value"] >= 0.99
+    assert worth.loc[("cascade", "instances"), "value"] == pytest.approx(1, abs=0.1)
     assert worth.loc[("rules", "f1"), "value"] < 0.97, "else nobody would need more than rules"
     assert (worth["low"] <= worth["value"]).all() and (worth["value"] <= worth["high"]).all()
     curve = pd.read_parquet(tmp_path / "first/curve.parquet")
@@ -46,10 +49,10 @@ def test_thresholds_keep_the_targets_on_the_sample() -> None:
     for overlap in (0.0, 0.2, 0.6):
         present = rng.random(4000) < 0.1
         scores = np.clip(np.where(present, 0.8, 0.2) + overlap * rng.normal(size=4000), 0, 1)
-        plan = plan_for(settings(cascade={"target_recall": 0.95}), "verification", scores, present)
-        assert plan.lower <= plan.upper
-        assert (scores[present] >= plan.lower).mean() >= 0.95
-        asked = ((scores >= plan.lower) & (scores < plan.upper)).mean()
+        lower, upper = thresholds(settings(cascade={"target_recall": 0.95}), scores, present)
+        assert lower <= upper
+        assert (scores[present] >= lower).mean() >= 0.95
+        asked = ((scores >= lower) & (scores < upper)).mean()
         assert asked == 0 if overlap == 0 else asked > 0
 
 

@@ -168,3 +168,5 @@ def test_the_settings_must_fit(made: Made) -> None:
         settings(rewriting={"corpora": []})
     with pytest.raises(ParamsError, match="choose rules, vllm"):
         settings(labelling={"labeller": "nobody"})
+    with pytest.raises(ParamsError, match="set labelling.cascade to false"):
+        settings(labelling={"cascade": True})

@@ -357,10 +357,10 @@ def _documents(params: Params, results: Path, data: Path) -> None:
     write_shard(small, "embedded", 0, data / "corpus" / shard)
     write_duplicates(small, "embedded", data / "corpus", data / "deduplication/embedded.parquet")
     repeated = data / "deduplication/embedded.parquet"
-    write_labels(small, "embedded", 0, data / "corpus" / shard, repeated, data / "labels" / shard)
+    write_labels(small, "embedded", 0, data / "corpus" / shard, repeated, results, data / "labels" / shard)
     statistics = results / "pretraining_statistics"
     write_pretraining_statistics(small, data / "labels", data / "corpus", statistics)
-    write_cascade(small, data / "corpus", data / "labels", results / "cascade")
+    write_cascade(small, data, results / "cascade")
     rows = [("test", "train", kind, 0, 20, 300, False) for kind in ("numbers", "problem", "prompt")]
     rows.append(("test", HOSTILE, "problem", 3, 20, 300, True))
     write_parquet(pd.DataFrame(rows, columns=LEAKAGE), results / "leakage" / "leakage.parquet")

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -20,10 +21,12 @@ from habits.models.base_model import new_model
 from habits.models.policy import Policy, Sequences, load_policy, save_checkpoint
 from habits.models.tokenizer import build_tokenizer, encode_prompt
 from habits.rollouts.rollouts import sample_rollouts
+from habits.rollouts.transfer import sample_transfer
 from habits.rollouts.vllm_engine import VllmFailedError, roll_out_with_vllm
 from habits.tasks.countdown import TEMPLATES, Problem
 from habits.tasks.countdown.problems import write_problems
 from habits.tasks.countdown.task import make
+from habits.tasks.maths.maths import write_maths
 from habits.training.interpreter import PYTHON
 from habits.training.roll_out import Graded
 
@@ -57,6 +60,7 @@ def roll_out(checkpoint: Path, scratch: str, template: str = "short", times: int
         PROBLEMS * times,
         task=make(params(), template),
         max_response_tokens=12,
+        temperature=params().rollouts.temperature,
         seed=5,
         gpus=0,
         scratch=Path(scratch).absolute(),
@@ -153,3 +157,29 @@ def test_a_run_is_evaluated(engine: None, checkpoint: Path) -> None:
     frame = pd.read_parquet("out.parquet")
     assert len(frame) == 16 and frame["rollout_id"].is_unique and frame["logprob"].lt(0).all()
     assert (frame["mean_entropy"] * frame["n_tokens"]).tolist() == pytest.approx((-frame["logprob"]).tolist())
+
+
+@pytest.mark.slow
+def test_problems_of_another_task_get_the_answers_that_transformers_gives(
+    engine: None, checkpoint: Path
+) -> None:
+    """Greedy, in float32: the same tokens but for ties."""
+    shutil.copytree(checkpoint, checkpoint.with_name("step10"))
+    raw = params().model_dump(mode="json")
+    raw["transfer"] = [
+        {"name": name, "models": ["plain"], "problems": name, "count": 12, "max_response_tokens": 16}
+        for name in ("word_problems", "countdown")
+    ]
+    raw["countdown"] |= {"test": 12}
+    write_problems(settings.validate(raw), Path("data/problems/countdown"))
+    write_maths(settings.validate(raw), "word_problems", Path("data/maths/word_problems.parquet"))
+    texts = []
+    for kind in ("transformers", "vllm"):
+        raw["rollouts"] |= {"engine": kind, "problems": 12}
+        chosen = settings.validate(raw)
+        out = Path(f"{kind}/transfer.parquet")
+        sample_transfer(chosen, "plain/none/ppo/seed11", Path("rl"), Path("data"), out)
+        table = pd.read_parquet(out).set_index(["evaluation", "rl_step", "problem_id"])
+        assert len(table) == 48 and table.index.is_unique
+        texts.append(table["response"])
+    assert texts[0].eq(texts[1].reindex(texts[0].index)).mean() >= 0.9

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 RUN = "plain/none/ppo_matched_tokens/seed1"
 RL = f"results/rl/{RUN}"
 STATE = f"scratch/{RL}/trainer.pt"
-ASKED = {rule: {"gpus": 1, "memory_gb": 16, "hours": 4} for rule in ("sft", "rl", "rollouts")}
+ASKED = {rule: {"gpus": 1, "memory_gb": 16, "hours": 4} for rule in ("sft", "rl", "rollouts", "labelling")}
 
 pytestmark = [
     pytest.mark.slurm,

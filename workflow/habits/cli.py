@@ -127,18 +127,28 @@ def deduplication(*, corpus: str, documents: File, out: File, common: Common = C
 
 @app.command
 def labels(
-    *, corpus: str, shard: int, documents: File, repeated: File, out: File, common: Common = COMMON
+    *,
+    corpus: str,
+    shard: int,
+    documents: File,
+    repeated: File,
+    cascade: File,
+    out: File,
+    gpus: int = 0,
+    common: Common = COMMON,
 ) -> None:
     """Count the behaviors in one shard's documents. `habits plan` says what a language model costs.
 
     Args:
         documents: the shard.
         repeated: the documents of the corpus that are left out.
+        cascade: folder with the classifier; only labelling.cascade needs it.
+        gpus: over which vLLM spreads the model.
     """
     with step(common) as params:
         from habits.pretraining.labels import write_labels
 
-        write_labels(params, corpus, shard, documents, repeated, out)
+        write_labels(params, corpus, shard, documents, repeated, cascade, out, gpus)
 
 
 @app.command
@@ -151,12 +161,17 @@ def pretraining_statistics(*, labels: File, documents: File, out: File, common: 
 
 
 @app.command
-def cascade(*, documents: File, labels: File, out: File, common: Common = COMMON) -> None:
-    """Plan how few documents a language model has to read, and measure what that is worth."""
+def cascade(*, data: File, out: File, gpus: int = 0, common: Common = COMMON) -> None:
+    """Plan how few documents a language model has to read, and measure what that is worth.
+
+    Args:
+        data: folder of corpora, duplicates and labels.
+        gpus: over which vLLM spreads the model.
+    """
     with step(common) as params:
         from habits.analysis.cascade import write_cascade
 
-        write_cascade(params, documents, labels, out)
+        write_cascade(params, data, out, gpus)
 
 
 @app.command
@@ -169,12 +184,18 @@ def leakage(*, problems: File, priming: File, documents: File, out: File, common
 
 
 @app.command
-def rewriting(*, documents: File, labels: File, problems: File, out: File, common: Common = COMMON) -> None:
-    """Rewrite documents with behaviors, and matched ones without, as question, thought and answer."""
+def rewriting(
+    *, documents: File, labels: File, problems: File, out: File, gpus: int = 0, common: Common = COMMON
+) -> None:
+    """Rewrite documents with behaviors, and matched ones without, as question, thought and answer.
+
+    Args:
+        gpus: over which vLLM spreads the model.
+    """
     with step(common) as params:
         from habits.pretraining.rewriting import write_rewriting
 
-        write_rewriting(params.only("countdown"), documents, labels, problems, out)
+        write_rewriting(params.only("countdown"), documents, labels, problems, out, gpus)
 
 
 @app.command
@@ -284,12 +305,16 @@ def maths(*, name: str, out: File, common: Common = COMMON) -> None:
 
 
 @app.command
-def transfer(*, run: str, rl: File, data: File, out: File, common: Common = COMMON) -> None:
-    """Put problems of another task to a run's first and last checkpoint."""
+def transfer(*, run: str, rl: File, data: File, out: File, gpus: int = 0, common: Common = COMMON) -> None:
+    """Put problems of another task to a run's first and last checkpoint.
+
+    Args:
+        gpus: over which vLLM spreads the model.
+    """
     with step(common) as params:
         from habits.rollouts.transfer import sample_transfer
 
-        sample_transfer(params, run, rl, data, out)
+        sample_transfer(params, run, rl, data, out, gpus)
 
 
 @app.command
@@ -457,7 +482,7 @@ def plan(
         params = chosen.only("countdown")
         source = problems / "train.parquet"
         train = read_problems(source) if source.exists() else sample(params.countdown)["train"]
-        documents = document_errands(params, results.with_name("data") / "corpus")
+        documents = document_errands(params, results.with_name("data") / "corpus", results / "cascade")
         errands = [*documents, *teaching_errands(params, train), *judging_errands(params, results, train)]
         counted = count_examples(params.llm, examples_of(errands)) if count else None
         with ReplyStore() as store:

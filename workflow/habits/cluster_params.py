@@ -161,3 +161,4 @@ class Resources(Section):
     sft: JobResources
     rl: JobResources
     rollouts: JobResources
+    labelling: JobResources = Field(description="labels, cascade and rewriting, where vllm does them")

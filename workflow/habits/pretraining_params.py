@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from habits.section import Count, Name, Positive, Rate, Section, Share, Weight
+from habits.section import Name, Positive, Rate, Section, Share, Weight
 
 GENERATOR = "generator"
 RULES = "rules"
@@ -45,7 +45,9 @@ class Labelling(Section):
 
     labeller: str = Field(description="rules, vllm, or one of llm.models")
     model: str = Field(description="vllm: the model that it loads")
-    gpus: Count = Field(description="vllm: over which the model is spread")
+    cascade: bool = Field(
+        description="ask the model only about documents that rules and a classifier leave open"
+    )
     calls: Literal["joint", "separate"] = Field(
         description="one call a document with quotes, or one a behavior and one for problem and domain"
     )
@@ -57,7 +59,7 @@ class Labelling(Section):
 class Cascade(Section):
     """The planner of cheap labelling: rules, then a classifier, then a language model."""
 
-    sample: Positive = Field(description="labelled documents that it learns from and is measured on")
+    sample: Positive = Field(description="labelled documents that it learns from; as many again measure it")
     target_recall: Share = Field(description="of each behavior, against asking about every document")
     target_precision: Share = Field(description="the same")
     seed: int = Field(description="of the sample and its parts")
@@ -96,6 +98,11 @@ def mistakes_in(
     if labelling.labeller not in (RULES, VLLM, *models):
         found.append(
             f"labelling.labeller is {labelling.labeller!r}; choose {RULES}, {VLLM}, or of llm.models: {known}"
+        )
+    if labelling.labeller == RULES and labelling.cascade:
+        found.append(
+            "labelling.cascade saves questions to a language model, and labelling.labeller is rules: set "
+            f"labelling.cascade to false, or labelling.labeller to {VLLM} or one of llm.models: {known}"
         )
     if rewriting.rewriter not in (SYMBOLIC_REWRITER, VLLM, *models):
         found.append(

@@ -4,7 +4,8 @@
 rule cascade:
     input:
         shards_of(PARAMS.pretraining.corpora),
-        labels_of(PARAMS.pretraining.corpora),
+        [] if CASCADE else labels_of(PARAMS.pretraining.corpora),
+        expand("data/deduplication/{corpus}.parquet", corpus=PARAMS.pretraining.corpora),
     output:
         report(
             directory("results/cascade"),
@@ -17,12 +18,19 @@ rule cascade:
         "logs/cascade.log",
     benchmark:
         "logs/cascade.tsv"
+    # Where it plans for the labels to come, it asks about a sample.
+    localrule: CASCADE and LABELLER_ASKS
     conda:
         ENVIRONMENT
+    threads: 0 if CASCADE and LABELLER_ASKS else 1
+    resources:
+        **resources_of_model(PARAMS.labelling.labeller if CASCADE else None),
     params:
         settings=settings("cascade", "pretraining", "labelling", "statistics.confidence"),
+        labeller=LABELLER,
+        prompts=prompts("labels"),
         code=fingerprint("analysis.cascade"),
     message:
-        "cascade"
+        "cascade [{resources.gpu} GPUs]"
     shell:
-        "habits cascade --documents data/corpus --labels data/labels --out {output} --log {log}"
+        "habits cascade --data data --gpus {resources.gpu} --out {output} --log {log}"

@@ -6,6 +6,7 @@ import mimetypes
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 # This checkout's package, also where another one is installed (an experiment of DVC in a folder of its own).
@@ -92,6 +93,13 @@ def record_run():
         print(error, file=sys.stderr)
 
 
+def stop_timers():
+    """End the scheduler's timers (max-jobs-per-timespan): the process would wait for them."""
+    for thread in threading.enumerate():
+        if type(thread) is threading.Timer:
+            thread.cancel()
+
+
 def record_what_is_left():
     """Finish the record of a run that was killed before it had; with nothing to do, Snakemake calls no handler."""
     if workflow.scheduler and not workflow.dryrun and not len(workflow.dag):
@@ -168,6 +176,11 @@ def human_labels():
 def if_judged(paths):
     """What only an LLM judge makes; nothing when there is none."""
     return [] if PARAMS.judge == "none" else paths
+
+
+def if_cascade(paths):
+    """What labels wait for when a language model is asked about few documents only."""
+    return paths if CASCADE else []
 
 
 def if_social(paths):
@@ -350,6 +363,13 @@ def resources_of(rule):
     return {"gpu": wanted.gpus, "mem_mb": wanted.memory_gb * 1000, "runtime": f"{wanted.hours}h"}
 
 
+def resources_of_model(name):
+    """What a job asks for that a language model on this machine or at a vendor answers; None: no model does."""
+    if name == VLLM:
+        return {"waiting": 0, **resources_of("labelling")}
+    return {"waiting": int(name in PARAMS.llm.models), "gpu": 0}
+
+
 def rollouts_of_runs():
     """Evaluation rollouts of every run, and those that its RL trained on."""
     runs = RUNS + SOCIAL_RUNS
@@ -372,6 +392,12 @@ def tables_of_figure(wildcards):
 def analysis_of_figure(wildcards):
     """The settings behind a figure."""
     return SOCIAL_ANALYSIS if task_of_figure(wildcards.name) == "social_iqa" else ANALYSIS
+
+
+def documents_of_figure(wildcards):
+    """The settings of documents, for a figure about them."""
+    about = FIGURE_SPECS[wildcards.name].tables in ("pretraining_statistics", "cascade")
+    return settings("pretraining.corpora", "labelling.labeller", "cascade") if about else ""
 
 
 def code_of_figure(wildcards):
@@ -397,6 +423,7 @@ TEACHER = rater_settings(PARAMS.teacher)
 JUDGE = rater_settings(PARAMS.judge)
 LABELLER = rater_settings(PARAMS.labelling.labeller)
 LABELLER_ASKS = PARAMS.labelling.labeller in PARAMS.llm.models
+CASCADE = PARAMS.labelling.cascade
 REWRITER = rater_settings(PARAMS.rewriting.rewriter)
 REWRITER_ASKS = PARAMS.rewriting.rewriter in PARAMS.llm.models
 ANALYSIS = settings("matrix", "statistics", "rl.algorithm", of=COUNTDOWN)

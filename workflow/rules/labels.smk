@@ -5,6 +5,7 @@ rule labels:
     input:
         documents="data/corpus/{corpus}/shard{shard}.parquet",
         repeated="data/deduplication/{corpus}.parquet",
+        cascade=if_cascade(["results/cascade"]),
     output:
         "data/labels/{corpus}/shard{shard}.parquet",
     log:
@@ -18,15 +19,14 @@ rule labels:
     # Who waits for a server takes no core from others; vLLM takes GPUs.
     threads: 0 if LABELLER_ASKS else 1
     resources:
-        waiting=int(LABELLER_ASKS),
-        gpu=PARAMS.labelling.gpus if PARAMS.labelling.labeller == VLLM else 0,
+        **resources_of_model(PARAMS.labelling.labeller),
     params:
         settings=settings("labelling", "pretraining.max_tokens"),
         labeller=LABELLER,
         prompts=prompts("labels"),
         code=fingerprint("pretraining.labels"),
     message:
-        "labels {wildcards.corpus} shard {wildcards.shard}"
+        "labels {wildcards.corpus} shard {wildcards.shard} [{resources.gpu} GPUs]"
     shell:
         "habits labels --corpus {wildcards.corpus} --shard {wildcards.shard} --documents {input.documents}"
-        " --repeated {input.repeated} --out {output} --log {log}"
+        " --repeated {input.repeated} --cascade results/cascade --gpus {resources.gpu} --out {output} --log {log}"

@@ -18,8 +18,7 @@ rule rewriting:
         ENVIRONMENT
     threads: 0 if REWRITER_ASKS else 1
     resources:
-        waiting=int(REWRITER_ASKS),
-        gpu=PARAMS.labelling.gpus if PARAMS.rewriting.rewriter == VLLM else 0,
+        **resources_of_model(PARAMS.rewriting.rewriter),
     params:
         settings=settings("rewriting", "pretraining", "labelling"),
         rewriter=REWRITER,
@@ -27,7 +26,7 @@ rule rewriting:
         prompts=prompts("rewriting"),
         code=fingerprint("pretraining.rewriting"),
     message:
-        "rewriting"
+        "rewriting [{resources.gpu} GPUs]"
     shell:
         "habits rewriting --documents data/corpus --labels data/labels --problems data/problems/countdown"
-        " --out data/rewriting --log {log}"
+        " --gpus {resources.gpu} --out data/rewriting --log {log}"

@@ -24,4 +24,5 @@ rule transfer:
     message:
         "transfer {params.run} [{resources.gpu} GPUs, {resources.mem_mb} MB, {resources.runtime} min]"
     shell:
-        "habits transfer --run {params.run} --rl results/rl/{params.run} --data data --out {output} --log {log}"
+        "habits transfer --run {params.run} --rl results/rl/{params.run} --data data"
+        " --gpus {resources.gpu} --out {output} --log {log}"

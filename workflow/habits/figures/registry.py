@@ -1,7 +1,7 @@
 """All figures by name, which of them a matrix can fill, and how one is drawn.
 
-Reads the tables that a figure names (``results/statistics``, ``results/analyses`` or
-``results/calibration``) and the published series; writes ``results/figures/{name}.*``.
+Reads the folder of tables that a figure names (under ``results``) and the published series; writes
+``results/figures/{name}.*``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from habits.analysis.evaluations import ConditionKey
 from habits.artifacts import ArtifactError, stamp
 from habits.figures.style import BEHAVIOR_SETS, GROUPS, MODEL, SEARCHING, themed
 from habits.params import Params
-from habits.pretraining_params import REWRITTEN
+from habits.pretraining_params import GENERATOR, REWRITTEN, RULES
 from habits.section import Task
 
 
@@ -55,6 +55,12 @@ def _judged(params: Params) -> bool:
     return params.judge != "none" and _main(params) > 0
 
 
+def _planned(params: Params) -> bool:
+    """Whether some corpus has labels that a cascade is measured against."""
+    asks = params.labelling.labeller != RULES
+    return any(asks or spec.source == GENERATOR for spec in params.pretraining.corpora.values())
+
+
 A_JUDGE = "a judge, and conditions of the main algorithm"
 FIGURES = {
     "accuracy_over_steps": FigureSpec(_any_group, "two or more conditions on the plain model"),
@@ -83,6 +89,7 @@ FIGURES = {
     "behaviors_in_documents": FigureSpec(
         lambda params: bool(params.pretraining.corpora), "a corpus", tables="pretraining_statistics"
     ),
+    "labelling_cost": FigureSpec(_planned, "a cascade with a reference", tables="cascade"),
     "cot_length": FigureSpec(lambda params: _main(params) > 0, "a condition", tables="analyses"),
     "social_accuracy_over_steps": FigureSpec(
         lambda params: _main(params) > 0, "a run on Social IQa", tables="social_statistics", task="social_iqa"

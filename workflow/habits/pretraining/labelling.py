@@ -29,8 +29,11 @@ VERSIONS = {"joint": "joint-1", "separate": "separate-1"}  # another prompt is a
 QUESTIONS = (*BEHAVIORS, "kind")
 
 
-def label_by_model(params: Params, texts: Sequence[Text]) -> list[Label]:
+def label_by_model(params: Params, texts: Sequence[Text], gpus: int = 0) -> list[Label]:
     """Labels of documents, in their order. What is stored already is not asked again.
+
+    Args:
+        gpus: over which vLLM spreads the model.
 
     Raises:
         MissingReplyError, BudgetError, ProviderError: see `habits.llm.client.ask`.
@@ -39,7 +42,7 @@ def label_by_model(params: Params, texts: Sequence[Text]) -> list[Label]:
     if params.labelling.labeller == VLLM:
         from habits.pretraining.vllm_labeller import ask_vllm
 
-        answers = ask_vllm(params, requests, RULE)
+        answers = ask_vllm(params, requests, RULE, gpus)
     else:
         answers = ask(params.llm, params.labelling.labeller, requests, rule=RULE)
     each = len(answers) // len(texts) if texts else 1

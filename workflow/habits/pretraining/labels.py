@@ -3,6 +3,7 @@
 Reads a shard of ``data/corpus`` and ``data/deduplication/{corpus}.parquet``, whose documents it leaves out;
 writes ``data/labels/{corpus}/shard{shard}.parquet``, one row a document. The file appears when the shard is
 complete; a language model's replies are stored before that, so a killed shard asks for none of them again.
+With ``labelling.cascade`` it is asked only about what ``results/cascade`` leaves open.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 from habits.artifacts import ArtifactError, read_parquet, replacing, stamp
 from habits.params import Params
 from habits.pretraining.labelled import SCHEMA, STATUSES, Label, Text, label_by_rules
-from habits.pretraining.labelling import label_by_model
+from habits.pretraining.labelling import label_by_model, rater_of
 from habits.pretraining_params import RULES
 from habits.progress import Progress
 
@@ -32,12 +33,23 @@ class LabelError(RuntimeError):
     """Too many documents could not be labelled; the message says why and which settings decide."""
 
 
-def write_labels(params: Params, corpus: str, shard: int, documents: Path, repeated: Path, out: Path) -> None:
+def write_labels(
+    params: Params,
+    corpus: str,
+    shard: int,
+    documents: Path,
+    repeated: Path,
+    cascade: Path,
+    out: Path,
+    gpus: int = 0,
+) -> None:
     """Label the documents of one shard.
 
     Args:
         documents: the shard.
         repeated: the corpus's repeated documents.
+        cascade: what rule ``cascade`` wrote; read with ``labelling.cascade``.
+        gpus: over which vLLM spreads the model.
 
     Raises:
         ArtifactError: an input is missing.
@@ -50,7 +62,7 @@ def write_labels(params: Params, corpus: str, shard: int, documents: Path, repea
     source = pq.ParquetFile(documents)
     progress, read = Progress(name, source.metadata.num_rows), 0
     by_rules = params.labelling.labeller == RULES
-    label: Labeller = _by_rules if by_rules else lambda texts: label_by_model(params, texts)
+    label = _labeller(params, corpus, cascade, gpus)
     statuses: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
     with replacing(out) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
@@ -66,7 +78,8 @@ def write_labels(params: Params, corpus: str, shard: int, documents: Path, repea
             read += len(batch)
             progress.update(read)
         _check(params, name, statuses, reasons)
-    stamp(out, settings={"labelling": params.labelling.model_dump()}, parents=[documents, repeated])
+    parents = [documents, repeated, *([cascade] if params.labelling.cascade else [])]
+    stamp(out, settings={"labelling": params.labelling.model_dump()}, parents=parents)
 
 
 def texts_of(batch: pa.RecordBatch, dropped: set[int]) -> Iterator[Text]:
@@ -74,6 +87,18 @@ def texts_of(batch: pa.RecordBatch, dropped: set[int]) -> Iterator[Text]:
     for row in batch.to_pylist():
         if row["document"] not in dropped:
             yield Text(row["document"], row["text"], row["n_tokens"])
+
+
+def _labeller(params: Params, corpus: str, cascade: Path, gpus: int) -> Labeller:
+    if params.labelling.labeller == RULES:
+        return _by_rules
+    ask: Labeller = lambda texts: label_by_model(params, texts, gpus)  # noqa: E731
+    if not params.labelling.cascade:
+        return ask
+    from habits.pretraining.classifier import label_in_steps, read_lines
+
+    lines, rater = read_lines(cascade, corpus), f"cascade/{rater_of(params)}"
+    return lambda texts: label_in_steps(lines, rater, texts, ask)
 
 
 def _by_rules(texts: Sequence[Text]) -> list[Label]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -29,18 +30,21 @@ from habits.priming.traces import prompt_template
 from habits.progress import Progress
 from habits.tasks.countdown.table import read_problems
 
-BATCH = 2_000
+BATCH = 2_000  # documents read at once
+ASKED_AT_ONCE = 4_000  # of a language model: one on this machine is loaded anew each time
 SPARE = 1.5  # rows of a kind that are enough, in budgets: some find no match
 EVALUATION = ("validation", "test")
 
-Rewriter = Callable[[Checks, Sequence[Origin]], list[Row]]
+Rewriter = Callable[[Sequence[tuple[Checks, Origin]]], list[Row]]
 
 
 class RewritingError(RuntimeError):
     """The documents do not give both sets; the message says what became of them."""
 
 
-def write_rewriting(params: Params, documents: Path, labels: Path, problems: Path, out: Path) -> None:
+def write_rewriting(
+    params: Params, documents: Path, labels: Path, problems: Path, out: Path, gpus: int = 0
+) -> None:
     """Write both sets.
 
     Args:
@@ -48,6 +52,7 @@ def write_rewriting(params: Params, documents: Path, labels: Path, problems: Pat
         labels: the folder of the labels.
         problems: the problems folder.
         out: the folder of the sets.
+        gpus: over which vLLM spreads the model.
 
     Raises:
         ArtifactError: an input is missing.
@@ -58,12 +63,10 @@ def write_rewriting(params: Params, documents: Path, labels: Path, problems: Pat
     forbidden = frozenset(tuple(sorted(p.numbers)) for file in evaluation for p in read_problems(file))
     template = prompt_template(params).name
     checks = {name: Checks(name, template, settings.max_row_tokens, forbidden) for name in SETS}
-    rewrite: Rewriter = _retold
-    if settings.rewriter != SYMBOLIC_REWRITER:
-        rewrite = lambda check, origins: rewrite_by_model(params, check, origins)  # noqa: E731
-    rows: dict[str, list[Row]] = {name: [] for name in SETS}
-    accounts: dict[str, Counter[str]] = {name: Counter() for name in SETS}
-    seen: set[str] = set()
+    symbolic = settings.rewriter == SYMBOLIC_REWRITER
+    rewrite: Rewriter = _retold if symbolic else lambda wanted: rewrite_by_model(params, wanted, gpus)  # noqa: E731
+    rows = Rows(SPARE * settings.tokens)
+    waiting: dict[str, list[Origin]] = {name: [] for name in SETS}
     parents = []
     shards = [(c, s) for c in settings.corpora for s in params.pretraining.shards(c)]
     progress = Progress("rewriting", len(shards))
@@ -72,16 +75,43 @@ def write_rewriting(params: Params, documents: Path, labels: Path, problems: Pat
         parents += files
         for origins in candidates(params, corpus, *files):
             for name in SETS:
-                if sum(row.n_tokens for row in rows[name]) < SPARE * settings.tokens:
-                    for row in rewrite(checks[name], origins[name]):
-                        status = "duplicate" if row.status == "ok" and row.response in seen else row.status
-                        accounts[name][status] += 1
-                        if status == "ok":
-                            seen.add(row.response)
-                            rows[name].append(row)
+                waiting[name] += [] if rows.are_enough(name) else origins[name]
+            if symbolic or sum(map(len, waiting.values())) >= ASKED_AT_ONCE:
+                rows.add(rewrite, checks, waiting)
         progress.update(done)
-    for path in _write_sets(params, rows, accounts, out):
+    rows.add(rewrite, checks, waiting)
+    for path in _write_sets(params, rows, out):
         stamp(path, settings={"rewriting": settings.model_dump()}, parents=[*parents, *evaluation])
+
+
+@dataclass
+class Rows:
+    """The rows of both sets so far, and what became of every document that was tried.
+
+    Args:
+        enough: response tokens of a set beyond which none is tried for it.
+    """
+
+    enough: float
+    found: dict[str, list[Row]] = field(default_factory=lambda: {name: [] for name in SETS})
+    accounts: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in SETS})
+    seen: set[str] = field(default_factory=set)
+
+    def are_enough(self, name: str) -> bool:
+        """Whether a set needs no more."""
+        return sum(row.n_tokens for row in self.found[name]) >= self.enough
+
+    def add(self, rewrite: Rewriter, checks: dict[str, Checks], waiting: dict[str, list[Origin]]) -> None:
+        """Rewrite the documents of both sets that are waiting, and let none wait on."""
+        wanted = [(checks[name], origin) for name in SETS for origin in waiting[name]]
+        for (check, _), row in zip(wanted, rewrite(wanted), strict=True):
+            status = "duplicate" if row.status == "ok" and row.response in self.seen else row.status
+            self.accounts[check.name][status] += 1
+            if status == "ok":
+                self.seen.add(row.response)
+                self.found[check.name].append(row)
+        for name in SETS:
+            waiting[name] = []
 
 
 def candidates(
@@ -107,10 +137,10 @@ def candidates(
         yield origins
 
 
-def _retold(checks: Checks, origins: Sequence[Origin]) -> list[Row]:
+def _retold(wanted: Sequence[tuple[Checks, Origin]]) -> list[Row]:
     """The symbolic rewriter: number puzzles in the words of the models that will read them."""
     rows = []
-    for origin in origins:
+    for checks, origin in wanted:
         retold = retell(origin.text)
         if retold is None:
             rows.append(Row(origin, "no_row"))
@@ -120,11 +150,9 @@ def _retold(checks: Checks, origins: Sequence[Origin]) -> list[Row]:
     return rows
 
 
-def _write_sets(
-    params: Params, rows: dict[str, list[Row]], accounts: dict[str, Counter[str]], out: Path
-) -> Iterator[Path]:
+def _write_sets(params: Params, collected: Rows, out: Path) -> Iterator[Path]:
     """Write the three tables; each path follows when it is there."""
-    settings = params.rewriting
+    settings, rows, accounts = params.rewriting, collected.found, collected.accounts
     listed = {
         name: [Candidate(place, row.origin.domain, row.n_tokens) for place, row in enumerate(rows[name])]
         for name in SETS

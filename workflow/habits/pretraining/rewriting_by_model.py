@@ -43,19 +43,22 @@ class Parts:
     answer: str
 
 
-def rewrite_by_model(params: Params, checks: Checks, origins: Sequence[Origin]) -> list[Row]:
-    """One row a document, with the status that it earns.
+def rewrite_by_model(params: Params, wanted: Sequence[tuple[Checks, Origin]], gpus: int) -> list[Row]:
+    """One row a document of a set, with the status that it earns.
+
+    Args:
+        gpus: over which vLLM spreads the model.
 
     Raises:
         MissingReplyError, BudgetError, ProviderError: see `habits.llm.client.ask`.
         FailedRepliesError: more requests failed than ``rewriting.max_failed_rate`` allows.
     """
     settings = params.rewriting
-    requests = [request_for(params, checks.name, origin.text) for origin in origins]
+    requests = [request_for(params, checks.name, origin.text) for checks, origin in wanted]
     if settings.rewriter == VLLM:
         from habits.pretraining.vllm_labeller import ask_vllm
 
-        answers = ask_vllm(params, requests, RULE)
+        answers = ask_vllm(params, requests, RULE, gpus)
     else:
         answers = ask(params.llm, settings.rewriter, requests, rule=RULE)
     failed = [answer.reason for answer in answers if answer.status == "error"]
@@ -65,7 +68,7 @@ def rewrite_by_model(params: Params, checks: Checks, origins: Sequence[Origin]) 
             f"rewriting.max_failed_rate {settings.max_failed_rate:g} allows; first: {failed[0]}. Run again: "
             "stored replies are not asked for again"
         )
-    return [_row(checks, origin, answer) for origin, answer in zip(origins, answers, strict=True)]
+    return [_row(checks, origin, answer) for (checks, origin), answer in zip(wanted, answers, strict=True)]
 
 
 def request_for(params: Params, name: str, document: str) -> Request:

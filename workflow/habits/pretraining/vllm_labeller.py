@@ -33,8 +33,11 @@ class VllmFailedError(RuntimeError):
     """vLLM ended with an error; the message has the log's name, above it stands the end of its output."""
 
 
-def ask_vllm(params: Params, requests: Sequence[Request], rule: str) -> list[Answer]:
+def ask_vllm(params: Params, requests: Sequence[Request], rule: str, gpus: int) -> list[Answer]:
     """The answers to ``requests``, in their order. What is stored already is not asked again.
+
+    Args:
+        gpus: over which the model is spread (tensor parallel).
 
     Raises:
         VllmFailedError: the engine failed; replies so far are stored.
@@ -47,7 +50,7 @@ def ask_vllm(params: Params, requests: Sequence[Request], rule: str) -> list[Ans
             left = [request for request in missing if request.key not in store]
             try:
                 if left:
-                    _run(params, left, scratch)
+                    _run(params, left, scratch, gpus)
             finally:
                 _take_in(scratch, missing, store, rule)
             shutil.rmtree(scratch, ignore_errors=True)
@@ -60,11 +63,10 @@ def ask_vllm(params: Params, requests: Sequence[Request], rule: str) -> list[Ans
     ]
 
 
-def _run(params: Params, requests: Sequence[Request], scratch: Path) -> None:
+def _run(params: Params, requests: Sequence[Request], scratch: Path, gpus: int) -> None:
     """Start the worker on ``requests`` and wait for it."""
-    settings, gpus = params.labelling, params.labelling.gpus
     job = Job(
-        model=settings.model,
+        model=params.labelling.model,
         parts=str(scratch / "parts"),
         part_size=PART,
         max_model_len=2 * params.pretraining.max_tokens + ROOM + max(r.max_tokens for r in requests),

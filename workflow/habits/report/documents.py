@@ -19,6 +19,11 @@ from habits.report.inputs import Inputs
 
 ALL = "all"
 METRICS = {"share": "share", "mean_count": "mean count", "per_1000_tokens": "per 1,000 tokens"}
+MEASURES = {
+    "f1": "F1",
+    "instances": "instances found, to those there are",
+    "asked": "documents asked about",
+}
 STRATEGIES = {"rules": "rules alone", "cascade": "rules, classifier, then a language model"}
 
 
@@ -40,7 +45,7 @@ class Documents:
         shares: (corpus, domain, metric, documents) -> a cell a behavior.
         labels: documents by corpus and status of their labels.
         accuracy: precision, recall and F1 of the labels, where it is known what was planted.
-        worth: F1 and share of documents asked about, by strategy.
+        worth: F1, instances and share of documents asked about, by strategy.
         accounts: documents by what became of them in rewriting, curated and negative.
         sets: what both sets hold.
         leaks: pairs of data sets with what they share.
@@ -81,7 +86,8 @@ def documents(inputs: Inputs) -> Documents:
     leaks = read_parquet(leakage / "leakage.parquet")
     held_out = read_parquet(cascade / "held_out.parquet")
     worth = held_out[held_out["behavior"] == ""].assign(
-        strategy=lambda rows: rows["strategy"].map(STRATEGIES)
+        strategy=lambda rows: rows["strategy"].map(STRATEGIES),
+        measure=lambda rows: rows["measure"].map(MEASURES),
     )
     return Documents(
         _shares(read_parquet(statistics / "shares.parquet")),

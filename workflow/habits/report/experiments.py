@@ -102,7 +102,7 @@ EXPERIMENTS = (
         "Do behaviors in pretraining documents decide it, too?",
         "Documents with the behaviors, and matched ones without, are rewritten as question, thought and "
         "answer, and the base model reads more of either before the same RL.",
-        ("pretraining_over_steps", "behaviors_in_documents"),
+        ("pretraining_over_steps", "behaviors_in_documents", "labelling_cost"),
         _pretraining,
     ),
     Experiment(

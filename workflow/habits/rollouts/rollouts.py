@@ -88,6 +88,7 @@ def _sample_with(
             [problem for problem, _ in rows],
             task=task_of(params, run.model),
             max_response_tokens=params.rl_settings(line).max_response_tokens,
+            temperature=params.rollouts.temperature,
             seed=_seed_of(params, run, checkpoint),
             gpus=gpus,
             scratch=(scratch / checkpoint.name).absolute(),

@@ -2,21 +2,20 @@
 
 Reads the first and the last checkpoint of a run and the problem sets that ``transfer`` in params names;
 writes ``results/transfer/{run}.parquet``: rollouts (docs/architecture.md) with evaluation, answer, form and
-n_items, one greedy answer an item and checkpoint. Batches are kept in ``scratch/`` while the rest is sampled,
-so an interrupted evaluation goes on; a file is only written when every item was answered exactly once by
-each checkpoint.
+n_items, one greedy answer an item and checkpoint. What is answered is kept in ``scratch/`` while the rest is
+sampled, so an interrupted evaluation goes on; a file is only written when every item was answered exactly
+once by each checkpoint.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from habits.artifacts import ArtifactError, hash_json, hash_path, stamp, write_parquet
 from habits.models.optimization import scratch_folder
@@ -24,6 +23,7 @@ from habits.models.policy import configure, load_policy
 from habits.params import Params, RunId
 from habits.progress import Progress
 from habits.rollouts.rollouts import step_of
+from habits.rollouts.vllm_engine import roll_out_with_vllm
 from habits.section import TinyModel
 from habits.tasks.countdown.task import make as make_countdown
 from habits.tasks.maths.prompts import Style
@@ -44,27 +44,17 @@ class _Sheet:
     source: Path
 
 
-@dataclass(frozen=True)
-class _Checkpoint:
-    """A model that answers."""
-
-    run: RunId
-    folder: Path
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
-
-    @property
-    def name(self) -> str:
-        """The content hash that names it in tables."""
-        return hash_path(self.folder)
+# A checkpoint's graded answers to problems of a sheet.
+Answer = Callable[[_Sheet, list[Problem]], Graded]
 
 
-def sample_transfer(params: Params, run: str, rl: Path, data: Path, out: Path) -> None:
+def sample_transfer(params: Params, run: str, rl: Path, data: Path, out: Path, gpus: int = 0) -> None:
     """Write the answers of a run's first and last checkpoint to all its evaluations.
 
     Args:
         rl: the run's folder, with checkpoints/.
         data: the data folder, with maths/ and problems/.
+        gpus: for vLLM.
 
     Raises:
         ArtifactError: a checkpoint or problem set is missing, or an item was not answered exactly once.
@@ -83,9 +73,11 @@ def sample_transfer(params: Params, run: str, rl: Path, data: Path, out: Path) -
         total = 2 * sum(len(sheet.problems) for sheet in sheets)
         progress, frames = Progress(f"transfer {run}", total), []
         for folder in (folders[0], folders[-1]):
-            checkpoint = _load(params, run_id, folder)
+            answer = _with_vllm(params, folder, scratch_folder(out), gpus)
+            if params.rollouts.engine == "transformers":
+                answer = _with_transformers(params, folder)
             for sheet in sheets:
-                for part in _answered(params, checkpoint, sheet, scratch_folder(out)):
+                for part in _answered(params, run_id, folder, answer, sheet, scratch_folder(out)):
                     frames.append(part)
                     progress.update(sum(map(len, frames)), accuracy=float(part["correct"].mean()))
     table = pd.concat(frames, ignore_index=True)
@@ -136,43 +128,61 @@ def _sheet(params: Params, run: RunId, settings: Transfer, data: Path, verifier:
     return _Sheet(settings, task, problems[: settings.count], source)
 
 
-def _load(params: Params, run: RunId, folder: Path) -> _Checkpoint:
+def _with_transformers(params: Params, folder: Path) -> Answer:
+    """Answers in this process."""
     policy, tokenizer = load_policy(folder, params.runtime)
-    return _Checkpoint(run, folder, policy.to(policy.dtype).eval().model, tokenizer)
-
-
-def _answered(
-    params: Params, checkpoint: _Checkpoint, sheet: _Sheet, scratch: Path
-) -> Iterator[pd.DataFrame]:
-    """The answers batch by batch; those of an interrupted attempt are read, not sampled again."""
-    size = params.rollouts.batch_size
-    asked = [sheet.settings.model_dump(mode="json"), params.runtime.model_dump(), size]
-    step = step_of(checkpoint.folder)  # weights that RL left alone have one hash before and after
-    state = scratch / hash_json([asked, step, checkpoint.name, hash_path(sheet.source)])
-    for first in range(0, len(sheet.problems), size):
-        kept = state / f"{first:06d}.parquet"
-        if not kept.exists():
-            write_parquet(_batch(checkpoint, sheet, sheet.problems[first : first + size]), kept)
-        yield pd.read_parquet(kept)
-
-
-def _batch(checkpoint: _Checkpoint, sheet: _Sheet, problems: list[Problem]) -> pd.DataFrame:
-    graded = roll_out(
-        checkpoint.model,
-        checkpoint.tokenizer,
+    model = policy.to(policy.dtype).eval().model
+    return lambda sheet, problems: roll_out(
+        model,
+        tokenizer,
         problems,
         task=sheet.task,
         max_response_tokens=sheet.settings.max_response_tokens,
         temperature=0.0,
         generator=torch.Generator().manual_seed(0),
     )
+
+
+def _with_vllm(params: Params, folder: Path, scratch: Path, gpus: int) -> Answer:
+    """Answers in the GPU environment, which keeps its own batches: what it is asked, it is asked at once."""
+    return lambda sheet, problems: roll_out_with_vllm(
+        params,
+        folder,
+        problems,
+        task=sheet.task,
+        max_response_tokens=sheet.settings.max_response_tokens,
+        temperature=0.0,
+        seed=0,
+        gpus=gpus,
+        scratch=(scratch / f"vllm/{sheet.settings.name}/{folder.name}").absolute(),
+    )
+
+
+def _answered(
+    params: Params, run: RunId, folder: Path, answer: Answer, sheet: _Sheet, scratch: Path
+) -> Iterator[pd.DataFrame]:
+    """The answers in parts; those of an interrupted attempt are read, not sampled again."""
+    rollouts, step = params.rollouts, step_of(folder)
+    size = rollouts.batch_size if rollouts.engine == "transformers" else len(sheet.problems)
+    asked = [sheet.settings.model_dump(mode="json"), params.runtime.model_dump(), rollouts.engine, size]
+    # By step too: weights that RL left alone have one hash before and after.
+    state = scratch / hash_json([asked, step, hash_path(folder), hash_path(sheet.source)])
+    for first in range(0, len(sheet.problems), size):
+        kept = state / f"{first:06d}.parquet"
+        if not kept.exists():
+            graded = answer(sheet, sheet.problems[first : first + size])
+            write_parquet(_rows(run, folder, sheet, graded), kept)
+        yield pd.read_parquet(kept)
+
+
+def _rows(run: RunId, folder: Path, sheet: _Sheet, graded: Graded) -> pd.DataFrame:
     frame = records(
         graded,
-        checkpoint.run,
-        checkpoint=checkpoint.name,
-        rl_step=step_of(checkpoint.folder),
+        run,
+        checkpoint=hash_path(folder),
+        rl_step=step_of(folder),
         split=sheet.settings.name,
-        sample_ids=[0] * len(problems),
+        sample_ids=[0] * len(graded.problems),
         temperature=0.0,
     )
     return frame.assign(evaluation=sheet.settings.name, n_items=len(sheet.problems), **_given(graded))

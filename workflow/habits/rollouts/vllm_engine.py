@@ -38,6 +38,7 @@ def roll_out_with_vllm(
     *,
     task: Task,
     max_response_tokens: int,
+    temperature: float,
     seed: int,
     gpus: int,
     scratch: Path,
@@ -53,6 +54,7 @@ def roll_out_with_vllm(
         problems: one row each; a problem may stand several times.
         task: renders the prompts and grades the responses.
         max_response_tokens: longest response.
+        temperature: 0 takes the most likely token.
         seed: every row's seed follows from it.
         gpus: over which the model is spread (tensor parallel).
         scratch: work in progress; deleted when it is done.
@@ -70,7 +72,7 @@ def roll_out_with_vllm(
         shard_size=params.rollouts.batch_size,
         max_tokens=max_response_tokens,
         max_model_len=max(map(len, prompt_ids)) + max_response_tokens,
-        temperature=params.rollouts.temperature,
+        temperature=temperature,
         eos=tokenizer.eos_token_id,
         tensor_parallel=max(gpus, 1),
         eager=gpus == 0,
