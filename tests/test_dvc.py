@@ -32,7 +32,7 @@ from habits.params import Params
 
 AFTER_RL = {"rl", "rollouts", "behaviors", "statistics", "analyses", "claims", "figures", "report"}
 AFTER_ROLLOUTS = AFTER_RL - {"rl", "rollouts"}
-TABLES = ("results/statistics", "results/analyses", "results/pretraining_statistics")
+TABLES = ("results/statistics", "results/analyses", "results/pretraining_statistics", "results/cascade")
 ROLLOUTS = "results/rollouts/plain/none/ppo/seed1.parquet"
 
 

@@ -60,6 +60,7 @@ def write_social(params: Params, root: Path) -> Path:
         table = pd.concat(rows, ignore_index=True)
         table["reward"] = np.where(table["correct"], 3.0, -1.0)
         write_parquet(table, root / "rollouts" / f"{run.path}.parquet")
+        write_parquet(table.assign(split="train"), root / "rl" / run.path / "rollouts.parquet")
         metrics = pd.DataFrame({"step": range(1, rl.steps + 1)})
         for name in ("accuracy", "reward", "format_rate", "truncated_rate", "mean_tokens", "entropy", "kl"):
             metrics[name] = 0.5

@@ -29,6 +29,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Analysed:
     write_calibration(run.params, run.results, run.results / "calibration")
     write_analyses(run.params, run.results, run.results / "analyses")
     write_document_statistics(run.params, run.results / "pretraining_statistics")
+    write_cascade(run.params, run.results / "cascade")
     sizes = {"train": 60, "validation": 20, "test": 60}
     everything = synthetic_params(
         social=True,
@@ -50,6 +51,20 @@ def write_document_statistics(params: Params, out: Path) -> None:
     ]
     out.mkdir()
     pd.DataFrame(rows).to_parquet(out / "shares.parquet")
+
+
+def write_cascade(params: Params, out: Path) -> None:
+    plans, curves = [], []
+    for corpus in params.pretraining.corpora:
+        for place, behavior in enumerate(BEHAVIORS):
+            own = {"corpus": corpus, "behavior": behavior, "n_documents": 3000}
+            plans.append(own | {"lower": 0.1, "upper": 0.6, "recall": 0.99, "precision": 0.99, "asked": 0.02})
+            for asked in (0.0, 0.02, 0.1, 0.9):
+                recall = min(1.0, 0.9 + 0.02 * place + asked)
+                curves.append(own | {"recall": recall, "low": recall - 0.02, "high": recall, "asked": asked})
+    out.mkdir()
+    pd.DataFrame(plans).to_parquet(out / "plan.parquet")
+    pd.DataFrame(curves).to_parquet(out / "curve.parquet")
 
 
 @pytest.fixture(scope="session")

@@ -45,6 +45,8 @@ DAMAGE = {
         "metric == 'verification' and priming == 'pretraining_curated' and rl_step == 20",
     ),
     "behaviors_in_documents": ("shares", "behavior == 'backtracking'"),
+    "labelling_cost": ("plan", "corpus == corpus"),
+    "social_cot_length": ("length_slopes", "condition == 'social/none/reinforce_plus_plus'"),
     "social_accuracy_over_steps": ("curves", "metric == 'n_tokens' and rl_step == rl_step.max()"),
     "cot_length": ("length_slopes", "condition == 'plain/empty_cot/ppo'"),
 }
@@ -117,7 +119,7 @@ def test_every_point_knows_its_row(drawn: Path, run: Analysed, name: str) -> Non
         frame = pd.read_parquet(run.results / table.removeprefix("results/"))
         rows = frame[(frame[list(where)] == list(where.values())).fillna(False).all(axis=1)]
         assert len(rows) == 1, (table, where)
-        column = {"corrected": "mean", "agreement": "value", "length_slopes": "slope"}.get(
+        column = {"agreement": "value", "length_slopes": "slope", "curve": "recall"}.get(
             Path(table).stem, "mean"
         )
         scale = 100 if column == "slope" else 1
@@ -146,6 +148,7 @@ def test_a_small_matrix_offers_only_the_figures_it_can_fill(run: Analysed, tmp_p
         "behaviors_over_steps",
         "response_length_over_steps",
         "behaviors_in_documents",
+        "labelling_cost",
         "cot_length",
     ]
     with pytest.raises(ArtifactError, match="plain_vs_searching needs the plain and the searching model"):

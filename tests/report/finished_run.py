@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import yaml
 from safetensors.numpy import save_file
 
-from habits.analysis.analyses import write_analyses
+from habits.analysis.analyses import analyse_runs, write_analyses
 from habits.analysis.calibration import write_calibration
 from habits.analysis.cascade import write_cascade
 from habits.analysis.claims import Claim, ClaimResult, ClaimsReport, Contrast, PublishedContrast, Side
@@ -97,7 +97,7 @@ def finish(params: Params, root: Path) -> tuple[Path, Path]:
     _problems(params, data / "problems" / "countdown")
     _documents(params, results, data)
     _figures(params, results / "figures")
-    _social(params, results / "social_statistics")
+    _social(params, results)
     countdown = params.only("countdown")
     if params.judge != "none":
         for run in countdown.runs:
@@ -110,8 +110,12 @@ def finish(params: Params, root: Path) -> tuple[Path, Path]:
     return results, data
 
 
-def _social(params: Params, folder: Path) -> None:
+def _social(params: Params, results: Path) -> None:
     """What is said of Social IQa: a claim, a finding for each verdict, a transfer table."""
+    folder = results / "social_statistics"
+    social = params.only("social_iqa")
+    for name, table in (analyse_runs(social, results) if social.matrix else {}).items():
+        write_parquet(table, folder / f"{name}.parquet")
     findings = load_findings(LAPTOP.parents[1] / "claims" / "social_findings.yaml")
     results = [
         FindingResult(

@@ -9,7 +9,7 @@ from habits.artifacts import hash_path
 
 
 def test_every_model_has_a_card_with_its_accuracy(site):
-    for run in site.inputs.runs:
+    for run in site.inputs.whole.runs:
         card = ModelCard.load(site.out / "cards/models" / f"{run.path.replace('/', '-')}.md")
         rollouts = pd.read_parquet(site.inputs.rollouts(run))
         last = rollouts[rollouts["rl_step"] == rollouts["rl_step"].max()]

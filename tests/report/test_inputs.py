@@ -128,7 +128,7 @@ def test_settings_come_back_from_their_yaml(site):
 
 
 def test_run_lines_hold_the_numbers_of_the_artifacts(site):
-    line = run_lines(site.inputs)[0]
+    line = run_lines(site.inputs, site.inputs.params)[0]
     rollouts = pd.read_parquet(site.inputs.rollouts(line.run))
     last = rollouts[rollouts["rl_step"] == 40]
     assert line.step == 40 and line.accuracy == last["correct"].mean()
@@ -141,8 +141,8 @@ def test_run_lines_hold_the_numbers_of_the_artifacts(site):
 
 def test_overview_counts(site):
     shown = overview(site.inputs, provenance(site.inputs))
-    assert (shown.runs, shown.conditions, shown.seeds) == (6, 4, [11, 12])
-    rows = sum(len(pd.read_parquet(site.inputs.rollouts(run))) for run in site.inputs.runs)
+    assert (shown.runs, shown.conditions, shown.seeds) == (7, 5, [11, 12])
+    rows = sum(len(pd.read_parquet(site.inputs.rollouts(run))) for run in site.inputs.whole.runs)
     assert shown.evaluation_rollouts == rows
     assert shown.parameters == [800_000]
 

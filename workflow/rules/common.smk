@@ -44,6 +44,9 @@ TRANSFERRED = [run.path for run in SOCIAL.runs if any(run.model in line.models f
 SOCIAL_CLAIMS = os.path.relpath(f"{ROOT}/workflow/claims/social_iqa.yaml")
 SOCIAL_FINDINGS = os.path.relpath(f"{ROOT}/workflow/claims/social_findings.yaml")
 PUBLISHED = os.path.relpath(f"{ROOT}/workflow/published/cognitive_behaviors.csv")
+PUBLISHED_SOCIAL = [
+    os.path.relpath(f"{ROOT}/workflow/published/deepenlighten_{table}.csv") for table in ("language", "words")
+]
 ENVIRONMENT = f"{ROOT}/envs/cpu/environment.yaml"
 
 try:

@@ -15,6 +15,7 @@ rule report:
         expand("results/figures/{name}.svg", name=FIGURES),
         "results/quality/quality.parquet",
         [STATISTICS[task] for task in TASKS],
+        if_social(PUBLISHED_SOCIAL),
         "results/pretraining_statistics",
         "results/cascade",
         "results/leakage",

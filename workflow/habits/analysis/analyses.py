@@ -34,7 +34,22 @@ Tables = dict[str, pd.DataFrame]
 
 
 def write_analyses(params: Params, results: Path, out: Path) -> None:
-    """Write the tables of every condition, one below the other, into the folder ``out``.
+    """Write the tables of every condition into the folder ``out``.
+
+    Raises:
+        ArtifactError: a run of the matrix has no rollouts, or they lack a column.
+    """
+    tables = analyse_runs(params, results)
+    with replacing(out) as folder:
+        folder.mkdir()
+        for name, table in tables.items():
+            write_parquet(table, folder / f"{name}.parquet")
+    parents = [path for run in params.runs for path in rollout_files(run, results)]
+    stamp(out, settings=params.statistics.model_dump(), parents=parents)
+
+
+def analyse_runs(params: Params, results: Path) -> Tables:
+    """The tables of all runs, one condition below the other.
 
     Raises:
         ArtifactError: a run of the matrix has no rollouts, or they lack a column.
@@ -49,13 +64,12 @@ def write_analyses(params: Params, results: Path, out: Path) -> None:
         rows = pd.concat([prepared(read_parquet(path, READ), str(path)) for path in files], ignore_index=True)
         found.append((condition, analyse(rows, params.statistics.confidence)))
         progress.update(done)
-    with replacing(out) as folder:
-        folder.mkdir()
-        for name in TABLES:
-            parts = [tables[name].assign(condition=condition) for condition, tables in found]
-            write_parquet(pd.concat(parts, ignore_index=True), folder / f"{name}.parquet")
-    parents = [path for run in params.runs for path in rollout_files(run, results)]
-    stamp(out, settings=params.statistics.model_dump(), parents=parents)
+    return {
+        name: pd.concat(
+            [tables[name].assign(condition=condition) for condition, tables in found], ignore_index=True
+        )
+        for name in TABLES
+    }
 
 
 def rollout_files(run: RunId, results: Path) -> list[Path]:

@@ -13,7 +13,6 @@ import pandas as pd
 from habits.artifacts import ArtifactError
 
 PUBLISHED = Path(__file__).parents[2] / "published" / "cognitive_behaviors.csv"
-WEB_MATH = PUBLISHED.with_name("web_math.csv")
 LLAMA, QWEN = "Llama-3.2-3B", "Qwen2.5-3B"
 
 
@@ -34,9 +33,24 @@ def published() -> pd.DataFrame:
 
 def web_math() -> pd.DataFrame:
     """Published shares of web documents with a behavior: corpus, behavior, share, n_documents."""
-    if not WEB_MATH.exists():
-        raise ArtifactError(f"{WEB_MATH} is missing; restore it from git")
-    return pd.read_csv(WEB_MATH)
+    return _read("web_math")
+
+
+def social_language() -> pd.DataFrame:
+    """DeepEnlighten's thoughts by letters: model, thoughts, english, chinese, both (counts)."""
+    return _read("deepenlighten_language")
+
+
+def social_words() -> pd.DataFrame:
+    """DeepEnlighten's words of reconsideration: model, word, responses with it, of how many thoughts."""
+    return _read("deepenlighten_words")
+
+
+def _read(name: str) -> pd.DataFrame:
+    path = PUBLISHED.with_name(f"{name}.csv")
+    if not path.exists():
+        raise ArtifactError(f"{path} is missing; restore it from git")
+    return pd.read_csv(path)
 
 
 def published_series(model: str, condition: str) -> pd.DataFrame:

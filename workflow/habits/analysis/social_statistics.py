@@ -4,7 +4,8 @@ Reads ``results/rollouts``, ``results/rl`` and ``results/transfer`` of the runs 
 problems, ``workflow/claims/social_iqa.yaml`` and ``social_findings.yaml``. Writes
 ``results/social_statistics/``: per_problem, curves, per_seed, final and training_curves as for Countdown
 (without behaviors, which only Countdown has), ``groups.parquet`` (accuracy and length by difficulty and kind
-of question), ``transfer.parquet`` and ``pairs.parquet`` (other problems before and after RL),
+of question), the tables of `habits.analysis.analyses`, ``transfer.parquet`` and ``pairs.parquet`` (other
+problems before and after RL),
 ``claims.json``, ``findings.json``, and ``lm_eval/``: transfer results as lm-evaluation-harness writes them.
 """
 
@@ -17,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from habits.analysis.analyses import READ, analyse, prepared
+from habits.analysis.analyses import analyse_runs, rollout_files
 from habits.analysis.claims import decide_claims
 from habits.analysis.evaluations import MEASURED, Condition, conditions, read_per_problem, read_training
 from habits.analysis.lm_eval import lm_eval_documents
@@ -61,6 +62,7 @@ def write_social_statistics(
         "final": final(found, params.statistics.last_points, resampler),
         "training_curves": training_curves(training),
         "groups": groups(list(found.values()), told, resampler),
+        **analyse_runs(params, results),
     }
     if transferred:
         tables |= {"transfer": transfer_table(transferred, resampler), "pairs": pairs_table(transferred)}
@@ -72,7 +74,7 @@ def write_social_statistics(
             {
                 "transfer": tables.get("transfer", pd.DataFrame()),
                 "longer": longer_if_harder(list(found.values()), told, resampler),
-                **_responses(params, results),
+                **{name: tables[name] for name in ("length_bins", "length_slopes", "mixing_overall")},
             },
         ),
     )
@@ -85,7 +87,7 @@ def write_social_statistics(
         write_text(report.model_dump_json(indent=1) + "\n", folder / "findings.json")
         for name, document in lm_eval_documents(transferred, params.transfer).items():
             write_text(json.dumps(document, indent=1, sort_keys=True) + "\n", folder / "lm_eval" / name)
-    parents = [results / "rollouts" / f"{run.path}.parquet" for run in params.runs]
+    parents = [path for run in params.runs for path in rollout_files(run, results)]
     parents += [results / "rl" / run.path / "metrics.parquet" for run in params.runs]
     parents += [path for run in params.runs if (path := _transfer_file(results, run)).exists()]
     settings = params.statistics.model_dump()
@@ -101,22 +103,6 @@ def read_transfer(params: Params, results: Path) -> list[Evaluated]:
 
 def _transfer_file(results: Path, run: RunId) -> Path:
     return results / "transfer" / f"{run.path}.parquet"
-
-
-def _responses(params: Params, results: Path) -> dict[str, pd.DataFrame]:
-    """Length and language of the evaluation responses of every condition."""
-    by_condition: dict[str, list[RunId]] = {}
-    for run in params.runs:
-        by_condition.setdefault(f"{run.model}/{run.priming}/{run.algorithm}", []).append(run)
-    names = ("length_bins", "length_slopes", "mixing_overall")
-    found: dict[str, list[pd.DataFrame]] = {name: [] for name in names}
-    for condition, runs in by_condition.items():
-        files = [results / "rollouts" / f"{run.path}.parquet" for run in runs]
-        rows = pd.concat([prepared(read_parquet(path, READ), str(path)) for path in files], ignore_index=True)
-        tables = analyse(rows, params.statistics.confidence)
-        for name in names:
-            found[name].append(tables[name].assign(condition=condition))
-    return {name: pd.concat(parts, ignore_index=True) for name, parts in found.items()}
 
 
 def longer_if_harder(found: list[Condition], problems: pd.DataFrame, resampler: Resampler) -> pd.DataFrame:

@@ -81,7 +81,7 @@ def _bars(ax: Axes, rows: pd.DataFrame, title: str, origin: Origin) -> None:
         records = enumerate(own.reset_index().to_dict("records"))
         note(ax, *(_mark(place + shift, record, corpus, origin) for place, record in records))
         ax.errorbar(places + shift, mean, spread, fmt="none", ecolor="#333333", elinewidth=1, capsize=2)
-    ax.set_xticks(places, [look.label for look in BEHAVIOR_LOOKS.values()])
+    ax.set_xticks(places, [look.label.replace(" ", "\n") for look in BEHAVIOR_LOOKS.values()])
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     ax.grid(False, axis="x")
     ax.set_title(title)

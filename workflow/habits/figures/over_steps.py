@@ -56,11 +56,9 @@ def _paper(tables: Tables, metric: Metric, primings: list[str]) -> list[tuple[Lo
     return [(CONDITIONS[p], paper_series(LLAMA, p, metric.paper, confidence)) for p in run]
 
 
-def sample_words(tables: Tables) -> str:
-    """What our points and intervals rest on, for captions."""
-    shown = [
-        tables.series(MODEL, p, "accuracy") for p in tables.primings(MODEL, BEHAVIOR_SETS + CONTROL_SETS)
-    ]
+def sample_words(tables: Tables, primings: tuple[str, ...] = BEHAVIOR_SETS + CONTROL_SETS) -> str:
+    """What our points and intervals rest on, for captions; ``primings``: the conditions that are drawn."""
+    shown = [tables.series(MODEL, p, "accuracy") for p in tables.primings(MODEL, primings)]
     problems = max(series.n_problems for series in shown)
     counts = sorted({series.n_seeds for series in shown})
     few = " or ".join(str(n) for n in counts[:-1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from habits.analysis.published import LLAMA
-from habits.figures.drawing import Drawing, axes_words, curves
+from habits.figures.drawing import Drawing, axes_words, curves, handle
 from habits.figures.over_steps import sample_words
 from habits.figures.style import CONDITIONS, MODEL, OURS, PAPER, PRETRAINING_SETS
 from habits.figures.tables import RESPONSE_TOKENS, Tables, paper_series
@@ -30,14 +30,15 @@ def draw(tables: Tables) -> Drawing:
         axes_words(right, f"{PAPER}, {LLAMA}", "", "")
     for ax in grid[-1]:
         ax.set_xlabel("RL step")
-    grid[0, 0].legend([CONDITIONS[p].label for p in primings], loc="best")
+    looks = [CONDITIONS[p] for p in primings]
+    figure.legend(handles=[handle(look) for look in looks], loc="outside lower center", ncols=len(looks))
     return Drawing(
         figure,
         "RL after more pretraining, on documents with and without behaviors",
-        f"{sample_words(tables)}. Both sets hold the same number of rows of the same domains and nearly the "
-        "same number of tokens. Our rows are number puzzles from the embedded corpus, the paper's come from "
-        "OpenWebMath. Right: published series, one seed; accuracies on 1024 problems with Wilson intervals, "
-        "means without. Compare directions, not heights.",
+        f"{sample_words(tables, PRETRAINING_SETS)}. Both sets hold the same number of rows of the same "
+        "domains and nearly the same number of tokens. Our rows are number puzzles from the embedded "
+        "corpus, the paper's come from OpenWebMath. Right: published series, one seed; accuracies on 1024 "
+        "problems with Wilson intervals, means without. Compare directions, not heights.",
         "Line charts of accuracy, checks a response and response length against RL step for a model without "
         "more pretraining, with curated and with negative documents; left this run, right the paper.",
     )

@@ -94,6 +94,9 @@ FIGURES = {
     "social_accuracy_over_steps": FigureSpec(
         lambda params: _main(params) > 0, "a run on Social IQa", tables="social_statistics", task="social_iqa"
     ),
+    "social_cot_length": FigureSpec(
+        lambda params: _main(params) > 0, "a run on Social IQa", tables="social_statistics", task="social_iqa"
+    ),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from habits.analysis.evaluations import IDENTITY
 from habits.analysis.social_statistics import CHANCE, GROUPINGS
@@ -19,7 +20,7 @@ SEED_ALPHA = 0.35
 def draw(tables: Tables) -> Drawing:
     """One row of panels a model that RL trained on Social IQa with the main algorithm."""
     models = list(dict.fromkeys(run.model for run in tables.params.runs if run.algorithm == tables.algorithm))
-    figure = Figure(figsize=(11, 3.5 * len(models)))
+    figure = Figure(figsize=(11, 3.9 * len(models)))
     grid = figure.subplots(len(models), 3, squeeze=False)
     for (overall, by_group, length), model in zip(grid, models, strict=True):
         _overall(overall, tables, model)
@@ -47,12 +48,11 @@ def _overall(ax: Axes, tables: Tables, model: str) -> None:
     curves(ax, [(OVERALL, series)])
     _chance(ax)
     axes_words(ax, f"{model}: all held-out problems", "RL step", "Accuracy")
-    ax.legend(
-        handles=[
-            handle(OVERALL, f"mean of {seeds(series.n_seeds)}"),
-            handle(Look("one seed", GRAY, "", "-")),
-            handle(Look("chance", GRAY, "", "--")),
-        ]
+    _legend_below(
+        ax,
+        handle(OVERALL, f"mean of {seeds(series.n_seeds)}"),
+        handle(Look("one seed", GRAY, "", "-")),
+        handle(Look("chance", GRAY, "", "--")),
     )
 
 
@@ -71,7 +71,19 @@ def _by_group(ax: Axes, tables: Tables, model: str) -> None:
     curves(ax, drawn)
     _chance(ax)
     axes_words(ax, f"By {grouping}", "RL step", "Accuracy")
-    ax.legend(handles=[handle(look, f"{look.label} (n = {series.n_problems})") for look, series in drawn])
+    _legend_below(ax, *(handle(look, f"{look.label} ({series.n_problems})") for look, series in drawn))
+
+
+def _legend_below(ax: Axes, *handles: Line2D) -> None:
+    """At most three entries a line, clear of the points."""
+    ax.legend(
+        handles=handles,
+        loc="upper center",
+        bbox_to_anchor=(0.5, -0.16),
+        ncols=3,
+        columnspacing=1.2,
+        handlelength=1.6,
+    )
 
 
 def _series(rows: pd.DataFrame, origin: Origin) -> Series:
@@ -95,5 +107,6 @@ def _caption(tables: Tables, models: list[str]) -> str:
     return (
         f"Share of held-out {what} answered right; n = {max(s.n_problems for s in shown)} problems a seed, "
         f"{seeds(max(s.n_seeds for s in shown))}. Bars: {tables.params.statistics.confidence:.0%} intervals, "
-        "bootstrap over seeds and problems. Dashed: chance, one of three. RL starts from the base model."
+        "bootstrap over seeds and problems. Dashed: chance, one of three. In brackets: problems of a group. "
+        "RL starts from the base model."
     )

@@ -21,7 +21,7 @@ from habits.analysis.cot_length import ALL, ALL_PROBLEMS, SAME_PROBLEM
 from habits.analysis.responses import PHASES, CountTokens, unit_of
 from habits.analysis.training_log import ImportReport, read_log
 from habits.artifacts import ArtifactError, read_parquet, replacing, write_parquet, write_text
-from habits.figures import cot_length, thought_words
+from habits.figures import lengths, thought_words
 from habits.figures.drawing import Drawing, save
 from habits.figures.style import BLACK, Look, themed
 from habits.report.figures import read_figures
@@ -147,9 +147,9 @@ def _draw(tables: Tables, unit: str, confidence: float, folder: Path) -> list[Pa
     with themed():
         drawings = {
             f"cot_length_{source}": Drawing(
-                cot_length.draw_lengths(_phase_groups(tables, source), unit),
+                lengths.draw_lengths(_phase_groups(tables, source), unit),
                 f"Length against accuracy, {source} rollouts",
-                cot_length.caption(confidence),
+                lengths.caption(confidence),
                 "Accuracy in bins of response length, across and within problems, by part of training.",
             )
             for source in tables["length_bins"]["source"].unique()
@@ -166,15 +166,15 @@ def _draw(tables: Tables, unit: str, confidence: float, folder: Path) -> list[Pa
     return [folder / f"{name}.svg" for name in drawings]
 
 
-def _phase_groups(tables: Tables, source: str) -> list[cot_length.Group]:
+def _phase_groups(tables: Tables, source: str) -> list[lengths.Group]:
     bins, slopes = (
-        table[(table["source"] == source) & (table["metric"] == cot_length.METRIC)]
+        table[(table["source"] == source) & (table["metric"] == lengths.METRIC)]
         for table in (tables["length_bins"], tables["length_slopes"])
     )
     phases = [phase for phase in PHASES if (bins["phase"] == phase).any()]
     looks = {phase: PHASE_LOOKS[phase] for phase in phases} or {ALL: Look("all steps", BLACK, "o")}
     return [
-        cot_length.Group(look, bins[bins["phase"] == phase], slopes[slopes["phase"] == phase])
+        lengths.Group(look, bins[bins["phase"] == phase], slopes[slopes["phase"] == phase])
         for phase, look in looks.items()
     ]
 

@@ -14,7 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from habits.artifacts import replacing
 from habits.cluster_params import PretrainedModel
-from habits.params import RunId
+from habits.params import Params, RunId
 from habits.progress import clock
 from habits.report.inputs import PrimingFile
 from habits.report.labels import BEHAVIORS, REASONS, condition
@@ -23,6 +23,7 @@ from habits.report.priming import PrimingSet
 from habits.report.runs import RunLine
 from habits.report.settings import Artifact
 from habits.report.site import TEMPLATES, million, number, percent
+from habits.section import Task
 
 LICENSE = "apache-2.0"
 PAPER = "arXiv:2503.01307"
@@ -41,7 +42,7 @@ def write_cards(material: Material, out: Path) -> None:
         for file in material.inputs.priming:
             text = _dataset_card(templates, material, file, sets[file.priming], made)
             (folder / "datasets" / dataset_card(file.priming, file.seed)).write_text(text)
-        for line in material.runs:
+        for line in material.runs + material.social_runs:
             (folder / "models" / model_card(line.run)).write_text(
                 _model_card(templates, material, line, made)
             )
@@ -55,6 +56,13 @@ def dataset_card(priming: str, seed: int) -> str:
 def model_card(run: RunId) -> str:
     """File of a model's card."""
     return f"{run.path.replace('/', '-')}.md"
+
+
+def task_title(params: Params, task: Task) -> str:
+    """What a model was trained on, as its card calls it."""
+    if task == "countdown":
+        return "Countdown"
+    return "social stories" if params.social_iqa.source == "stories" else "Social IQa"
 
 
 def _environment() -> Environment:
@@ -98,14 +106,17 @@ def _dataset_card(
 
 
 def _model_card(templates: Environment, material: Material, line: RunLine, made: dict[str, Artifact]) -> str:
-    params, run = material.inputs.params, line.run
+    run, whole = line.run, material.inputs.whole
+    task = whole.task_of(whole.runs[run])
+    params = whole.only(task)
+    name = task_title(params, task)
     spec = params.models[run.model]
     base = spec.pretrained if isinstance(spec, PretrainedModel) else None
     result = EvalResult(
         task_type="text-generation",
-        task_name="Countdown",
-        dataset_type="countdown",
-        dataset_name=f"Countdown ({params.rollouts.split}, {line.problems} problems)",
+        task_name=name,
+        dataset_type=task,
+        dataset_name=f"{name} ({params.rollouts.split}, {line.problems} problems)",
         metric_type="accuracy",
         metric_value=round(line.accuracy, 4),
     )
@@ -116,7 +127,7 @@ def _model_card(templates: Environment, material: Material, line: RunLine, made:
         library_name="transformers",
         pipeline_tag="text-generation",
         base_model=base,
-        tags=["countdown", "reinforcement-learning", run.algorithm, "cognitive-behaviors"],
+        tags=[task, "reinforcement-learning", run.algorithm, "cognitive-behaviors"],
         eval_results=[result],
     )
     size = next(m.parameters for m in material.overview.models if m.name == run.model)
@@ -127,6 +138,7 @@ def _model_card(templates: Environment, material: Material, line: RunLine, made:
         material,
         made[f"results/rl/{run.path}"],
         line=line,
+        task=name,
         condition=condition(run, params),
         size=million(size),
         base=base,

@@ -54,8 +54,13 @@ class Material:
 
     @cached_property
     def runs(self) -> list[RunLine]:
-        """Every run in one line."""
-        return run_lines(self.inputs)
+        """Every run on Countdown in one line."""
+        return run_lines(self.inputs, self.inputs.params)
+
+    @cached_property
+    def social_runs(self) -> list[RunLine]:
+        """Every run on Social IQa in one line."""
+        return run_lines(self.inputs, self.inputs.whole.only("social_iqa"))
 
     @cached_property
     def priming_sets(self) -> list[PrimingSet]:

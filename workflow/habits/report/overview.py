@@ -12,7 +12,6 @@ from safetensors import SafetensorError, safe_open
 
 from habits.artifacts import ArtifactError
 from habits.report.inputs import Inputs
-from habits.report.labels import condition
 from habits.report.settings import Provenance
 
 MAIN_FIGURE = "accuracy_over_steps"
@@ -58,11 +57,14 @@ class Overview:
 
 def overview(inputs: Inputs, provenance: Provenance) -> Overview:
     """Count what the matrix ran; ArtifactError when a file to be counted is unreadable."""
-    runs = inputs.runs
+    runs = inputs.whole.runs
     return Overview(
         preset=inputs.params.preset,
-        models=[Model(name, count_parameters(inputs.base_model(name))) for name in inputs.models],
-        conditions=len({condition(run, inputs.params) for run in runs}),
+        models=[
+            Model(name, count_parameters(inputs.base_model(name)))
+            for name in sorted({run.model for run in runs})
+        ],
+        conditions=len({(run.model, run.priming, run.algorithm) for run in runs}),
         runs=len(runs),
         seeds=sorted({run.seed for run in runs}),
         evaluation_rollouts=sum(_count_rows(inputs.rollouts(run)) for run in runs),

@@ -22,7 +22,7 @@ from habits.report.priming import splits
 from habits.report.responses import RESPONSE_FIGURES, response_lines
 from habits.report.settings import as_yaml, package_versions
 from habits.report.site import Page
-from habits.report.social import FOLDER, social
+from habits.report.social import FOLDER, social, social_lines
 
 
 def _overview(material: Material) -> dict[str, Any]:
@@ -30,6 +30,7 @@ def _overview(material: Material) -> dict[str, Any]:
         "overview": material.overview,
         "claims": material.claims,
         "experiments": experiments_of(material),
+        "social": _social_outline(material),
         "figures": material.chosen((MAIN_FIGURE,)),
         "home": next(e.file for e in EXPERIMENTS if MAIN_FIGURE in e.figures),
     }
@@ -37,12 +38,19 @@ def _overview(material: Material) -> dict[str, Any]:
 
 def _claims(material: Material) -> dict[str, Any]:
     sizes = material.overview.parameters
-    return {"claims": material.claims, "sizes": sizes}
+    return {"claims": material.claims, "sizes": sizes, "social": _social_outline(material)}
+
+
+def _social_outline(material: Material) -> dict[str, Any] | None:
+    """What other pages say of Social IQa: how many runs, and what is claimed; None where nothing ran."""
+    if not _has_social(material.params):
+        return None
+    return {"runs": len(material.social_runs), "lines": social_lines(material.inputs.results)}
 
 
 def _responses(material: Material) -> dict[str, Any]:
     return {
-        "lines": response_lines(material.inputs),
+        "lines": response_lines(material.inputs.params, material.inputs.analyses),
         "figures": material.chosen(RESPONSE_FIGURES),
         "confidence": material.confidence,
     }
@@ -80,7 +88,9 @@ def _judges(material: Material) -> dict[str, Any]:
 
 
 def _social(material: Material) -> dict[str, Any]:
-    return social(material.params, material.inputs.results)
+    return social(material.inputs.whole.only("social_iqa"), material.inputs.results) | {
+        "runs": material.social_runs
+    }
 
 
 def _reads_social(_: Params, inputs: Inputs) -> list[Path]:
@@ -92,7 +102,7 @@ def _has_social(params: Params) -> bool:
 
 
 def _runs(material: Material) -> dict[str, Any]:
-    return {"lines": material.runs, "confidence": material.confidence}
+    return {"lines": material.runs + material.social_runs, "confidence": material.confidence}
 
 
 def _cost(material: Material) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """What the analyses found in each condition's evaluation responses: length, scripts, words.
 
-Reads results/analyses.
+Reads results/analyses or results/social_statistics.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ import pandas as pd
 from habits.analysis.aha_words import ANY
 from habits.analysis.cot_length import ALL, ALL_PROBLEMS, SAME_PROBLEM
 from habits.artifacts import ArtifactError, read_parquet
-from habits.report.inputs import Inputs
+from habits.params import Params
 from habits.report.labels import condition
 
 SOURCE = "evaluation"
@@ -53,32 +54,32 @@ class ResponseLine:
     aha_end: float
 
 
-def response_lines(inputs: Inputs) -> list[ResponseLine]:
+def response_lines(params: Params, folder: Path) -> list[ResponseLine]:
     """One line a condition of the matrix, in its order.
+
+    Args:
+        params: restricted to a task (`Params.only`).
+        folder: of the tables.
 
     Raises:
         ArtifactError: the analyses lack a condition.
     """
     tables = {
-        name: _read(inputs, name)
+        name: _read(folder, name)
         for name in ("length_bins", "length_slopes", "mixing_overall", "aha_by_step")
     }
-    names = {
-        f"{run.model}/{run.priming}/{run.algorithm}": condition(run, inputs.params) for run in inputs.runs
-    }
+    names = {f"{run.model}/{run.priming}/{run.algorithm}": condition(run, params) for run in params.runs}
     lines = []
     for key, shown in names.items():
         own = {name: table[table["condition"] == key] for name, table in tables.items()}
         if any(part.empty for part in own.values()):
-            raise ArtifactError(
-                f"{inputs.analyses}: nothing for {key}; run `snakemake {inputs.analyses}` again"
-            )
+            raise ArtifactError(f"{folder}: nothing for {key}; run `snakemake {folder}` again")
         lines.append(_line(shown, own))
     return lines
 
 
-def _read(inputs: Inputs, name: str) -> pd.DataFrame:
-    table = read_parquet(inputs.analyses / f"{name}.parquet")
+def _read(folder: Path, name: str) -> pd.DataFrame:
+    table = read_parquet(folder / f"{name}.parquet")
     return table[table["source"] == SOURCE]
 
 

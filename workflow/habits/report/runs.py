@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 from habits.analysis.resampling import Interval, wilson
-from habits.params import RunId
+from habits.params import Params, RunId
 from habits.report.inputs import Inputs, read_rows
 from habits.report.labels import condition
 
@@ -75,9 +75,15 @@ class RunLine:
         return self.tokens / self.seconds if self.seconds > 0 else math.nan
 
 
-def run_lines(inputs: Inputs) -> list[RunLine]:
-    """All runs in the order of the matrix."""
-    metrics = {run: read_rows(inputs.metrics(run), METRIC_COLUMNS).sort_values("step") for run in inputs.runs}
+def run_lines(inputs: Inputs, params: Params) -> list[RunLine]:
+    """All runs of a task in the order of the matrix.
+
+    Args:
+        params: restricted to the task (`Params.only`).
+    """
+    metrics = {run: read_rows(inputs.metrics(run), METRIC_COLUMNS).sort_values("step") for run in params.runs}
+    if not metrics:
+        return []
     tops = {name: max(float(frame[name].max()) for frame in metrics.values()) for name in CURVES}
     lines = []
     for run, frame in metrics.items():
@@ -89,10 +95,10 @@ def run_lines(inputs: Inputs) -> list[RunLine]:
         lines.append(
             RunLine(
                 run=run,
-                condition=condition(run, inputs.params),
+                condition=condition(run, params),
                 step=last,
                 accuracy=final,
-                interval=wilson(final * problems, problems, inputs.params.statistics.confidence),
+                interval=wilson(final * problems, problems, params.statistics.confidence),
                 start_accuracy=float(accuracy[first]),
                 problems=problems,
                 tokens=int(frame["rollout_tokens"].sum()),

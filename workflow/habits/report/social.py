@@ -12,13 +12,16 @@ from typing import Any
 import pandas as pd
 
 from habits.analysis.claims import Verdict, load_report
+from habits.analysis.published import social_language, social_words
 from habits.analysis.social_findings import FindingResult, load_findings_report
 from habits.artifacts import read_parquet
 from habits.figures import available_figures, task_of_figure
 from habits.params import Params
 from habits.report.figures import Figure, read_figures
+from habits.report.responses import Shown, response_lines
 
 FOLDER = "social_statistics"
+EVALUATION = "evaluation"
 METRIC_NAMES = {
     "accuracy": "right answers",
     "accuracy in form": "right and in the asked form",
@@ -66,6 +69,27 @@ class Line:
 
 
 @dataclass(frozen=True)
+class LanguageLine:
+    """Whose responses mix languages: shares of responses or thoughts; the interval is ours, of ``mixed``."""
+
+    who: str
+    n: int
+    english: float
+    chinese: float
+    both: float
+    mixed: Shown | None = None
+
+
+@dataclass(frozen=True)
+class Words:
+    """Words of reconsideration, counted as DeepEnlighten does: share of responses with each."""
+
+    who: list[str]
+    n: list[int]
+    shares: dict[str, list[float]]
+
+
+@dataclass(frozen=True)
 class TransferLine:
     """One measure of one evaluation before and after RL."""
 
@@ -94,8 +118,13 @@ def social(params: Params, results: Path) -> dict[str, Any]:
     """
     folder = results / FOLDER
     found = load_findings_report(folder / "findings.json")
+    names = _names(params)
     return {
-        "lines": [*_claims(folder), *map(_finding, found.results)],
+        "names": names,
+        "lines": [*social_lines(results)],
+        "responses": response_lines(params, folder),
+        "languages": _languages(params, folder),
+        "words": _words(params, folder),
         "transfer": _transfer(folder),
         "pairs": _records(folder / "pairs.parquet"),
         "published": PUBLISHED,
@@ -103,6 +132,72 @@ def social(params: Params, results: Path) -> dict[str, Any]:
         "confidence": found.confidence,
         "stories": params.social_iqa.source == "stories",
     }
+
+
+def social_lines(results: Path) -> list[Line]:
+    """All that is claimed, with its verdicts."""
+    folder = results / FOLDER
+    found = load_findings_report(folder / "findings.json")
+    return [*_claims(folder), *map(_finding, found.results)]
+
+
+def _names(params: Params) -> dict[str, str]:
+    """Conditions by their path, in words: the model, and what differs from the main settings."""
+    names: dict[str, str] = {}
+    for run in params.runs:
+        variant = run.algorithm.removeprefix(params.rl.algorithm).strip("_").replace("_", " ")
+        shown = run.model.replace("_", " ") + (f", {variant}" if variant else "")
+        names |= {f"{run.model}/{run.priming}/{run.algorithm}": shown, f"{run.model}/{run.priming}": shown}
+    return names
+
+
+def _languages(params: Params, folder: Path) -> list[LanguageLine]:
+    table = read_parquet(folder / "mixing_overall.parquet")
+    ours = [
+        LanguageLine(
+            _names(params)[row["condition"]],
+            int(row["n"]),
+            float(row["original_english"]),
+            float(row["original_chinese"]),
+            float(row["original_mixed"]),
+            Shown(float(row["mixed"]), float(row["low"]), float(row["high"])),
+        )
+        for row in table[table["source"] == EVALUATION].to_dict("records")
+    ]
+    theirs = [
+        LanguageLine(
+            f"published, {row['model']}",
+            int(row["thoughts"]),
+            row["english"] / row["thoughts"],
+            row["chinese"] / row["thoughts"],
+            row["both"] / row["thoughts"],
+        )
+        for row in social_language().to_dict("records")
+    ]
+    return ours + theirs
+
+
+def _words(params: Params, folder: Path) -> Words:
+    table = read_parquet(folder / "original_words.parquet")
+    mixing = read_parquet(folder / "mixing_overall.parquet")
+    sizes = mixing[mixing["source"] == EVALUATION].set_index("condition")["n"]
+    names = _names(params)
+    columns = {
+        (names[str(condition)], int(sizes[condition])): rows.set_index("word")["percent"] / 100
+        for condition, rows in table[table["source"] == EVALUATION].groupby("condition", sort=False)
+    }
+    for model, rows in social_words().groupby("model", sort=False):
+        thoughts = int(rows["thoughts"].iloc[0])
+        columns[f"published, {model}", thoughts] = rows.set_index("word")["responses"] / thoughts
+    shares = {
+        str(word): [float(column.get(word, 0.0)) for column in columns.values()]
+        for word in table["word"].unique()
+    }
+    return Words(
+        [who for who, _ in columns],
+        [n for _, n in columns],
+        {word: found for word, found in shares.items() if any(found)},
+    )
 
 
 def social_figures(params: Params, results: Path) -> list[Figure]:
