@@ -121,7 +121,7 @@ def outputs(verb: str, out: Path, options: dict[str, str]) -> list[Path]:
             tables = [out / f"{table}.parquet" for table in ("metrics", "timing", "rollouts")]
             return [*tables, *(out / f"checkpoints/step{step}/model.safetensors" for step in (0, 4))]
         case "statistics":
-            return [out / "curves.parquet", out / "final.parquet"]
+            return [out / f"{table}.parquet" for table in ("curves", "final", "per_problem")]
         case "pretraining_statistics":
             return [out / "shares.parquet"]
         case "cascade" | "leakage":

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from checkout import clone, edit, git_commit, succeed
+from habits.report.compare import read_run
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +39,15 @@ def test_experiments_are_listed_and_compared(two_commits: Path) -> None:
     found = json.loads(succeed(two_commits, "dvc", "exp", "diff", "--json", "HEAD^", "fewer"))
     assert found["params"]["params.yaml"]["statistics.bootstrap"]["new"] == 100
     assert "plain/none/ppo.accuracy" in found["metrics"]["results/statistics/summary.json"]
+
+
+def test_compare_takes_an_experiment_by_its_name_and_a_revision(
+    two_commits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Settings and tables of then, whatever the workspace holds."""
+    monkeypatch.chdir(two_commits)
+    before, after = (read_run(name, tmp_path / name) for name in ("HEAD^", "fewer"))
+    assert before.settings["statistics"]["bootstrap"] != after.settings["statistics"]["bootstrap"] == 100
+    table = "results/statistics/per_problem.parquet"
+    assert (after.folder / table).read_bytes() == (two_commits / table).read_bytes()
+    assert (before.folder / table).read_bytes() != (after.folder / table).read_bytes()
