@@ -47,6 +47,18 @@ def small_params(backend: str, algorithm: str = "ppo", lora_rank: int = 0, **rl:
     return settings.validate(raw)
 
 
+def small_social_params() -> settings.Params:
+    """The same for social stories: REINFORCE++ from a base model."""
+    raw = small_params("verl").model_dump(mode="json")
+    raw["models"]["social"] |= {"hidden_size": 64, "layers": 2, "mlp_size": 128, "steps": 250}
+    raw["social_iqa"]["rl"] |= {"steps": 4, "save_every": 2, "prompts_per_step": 16, "group_size": 4}
+    raw["social_iqa"]["rl"] |= {"learning_rate": 0.0005, "mini_batches": 2}
+    raw["training"]["verl"]["max_prompt_tokens"] = 32
+    raw["matrix"] = [{"model": "social", "priming": "none", "seeds": [11]}]
+    raw["transfer"] = []
+    return settings.validate(raw)
+
+
 def processes(*words: str) -> list[psutil.Process]:
     """Live processes whose command line has all of ``words``."""
     found = psutil.process_iter(["cmdline"])

@@ -20,7 +20,8 @@ from habits.models.tokenizer import encode_prompt, encode_response
 from habits.priming.priming import write_priming
 from habits.rollouts.rollouts import sample_rollouts
 from habits.tasks.countdown.problems import write_problems
-from verl_cpu import processes, small_params
+from habits.tasks.social_iqa.problems import write_problems as write_stories
+from verl_cpu import processes, small_params, small_social_params
 
 pytest.importorskip("transfer_queue", reason="needs the extra: pip install -e '.[verl-cpu]'")
 pytestmark = pytest.mark.slow
@@ -139,6 +140,23 @@ def test_grpo_runs(workspace: Path) -> None:
     params = small_params("verl", "grpo", steps=4)
     train(params, "grpo/run")
     check_outputs(Path("grpo/run"), params)
+
+
+def test_reinforce_runs_on_social_stories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another task: its problems, its reward, its tokenizer; no fine-tuning before."""
+    monkeypatch.chdir(tmp_path)
+    whole = small_social_params()
+    write_problems(whole, Path("problems/countdown"))
+    write_stories(whole, Path("problems/social_iqa"))
+    train_base_model(whole, "social", Path("problems/social_iqa"), Path("base"))
+    params = whole.only("social_iqa")
+    from habits.training.verl.rl import run_rl
+
+    run = "social/none/reinforce_plus_plus/seed11"
+    run_rl(params, run, Path("base"), Path("problems/social_iqa"), Path("social/run"), gpus=1)
+    check_outputs(Path("social/run"), params)
+    reasons = set(pd.read_parquet("social/run/rollouts.parquet")["reason"])
+    assert "correct" in reasons and reasons & {"wrong_option", "no_answer", "truncated"}
 
 
 def test_reinforce_with_baseline_trains_adapters(workspace: Path) -> None:
