@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -19,10 +18,12 @@ from habits import params as settings
 from habits.cli import PRESETS
 from habits.models.base_model import new_model
 from habits.models.policy import Policy, Sequences, load_policy, save_checkpoint
+from habits.models.social_iqa_corpus import WORDS
 from habits.models.tokenizer import build_tokenizer, encode_prompt
 from habits.rollouts.rollouts import sample_rollouts
 from habits.rollouts.transfer import sample_transfer
 from habits.rollouts.vllm_engine import VllmFailedError, roll_out_with_vllm
+from habits.section import TinyModel
 from habits.tasks.countdown import TEMPLATES, Problem
 from habits.tasks.countdown.problems import write_problems
 from habits.tasks.countdown.task import make
@@ -161,25 +162,39 @@ def test_a_run_is_evaluated(engine: None, checkpoint: Path) -> None:
 
 @pytest.mark.slow
 def test_problems_of_another_task_get_the_answers_that_transformers_gives(
-    engine: None, checkpoint: Path
+    engine: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Greedy, in float32: the same tokens but for ties."""
-    shutil.copytree(checkpoint, checkpoint.with_name("step10"))
+    monkeypatch.chdir(tmp_path)
     raw = params().model_dump(mode="json")
+    raw["countdown"] |= {"test": 12}
+    raw["rollouts"] |= {"problems": 12}
+    raw["models"]["social"] |= {"hidden_size": 64}  # vLLM without a GPU wants heads of 32
+    raw["matrix"] = [{"model": "social", "priming": "none", "seeds": [11]}]
     raw["transfer"] = [
-        {"name": name, "models": ["plain"], "problems": name, "count": 12, "max_response_tokens": 16}
+        {"name": name, "models": ["social"], "problems": name, "count": 12, "max_response_tokens": 16}
         for name in ("word_problems", "countdown")
     ]
-    raw["countdown"] |= {"test": 12}
-    write_problems(settings.validate(raw), Path("data/problems/countdown"))
-    write_maths(settings.validate(raw), "word_problems", Path("data/maths/word_problems.parquet"))
+    chosen = settings.validate(raw)
+    write_problems(chosen, Path("data/problems/countdown"))
+    write_maths(chosen, "word_problems", Path("data/maths/word_problems.parquet"))
+    spec, tokenizer = chosen.models["social"], build_tokenizer(WORDS)
+    assert isinstance(spec, TinyModel)
+    for step in (0, 10):
+        torch.manual_seed(step)
+        policy = Policy(new_model(spec, tokenizer), torch.float32)
+        with torch.no_grad():
+            for weight in policy.model.parameters():
+                weight.mul_(4)  # far from uniform, so that another prompt would show
+        save_checkpoint(policy, tokenizer, Path(f"rl/checkpoints/step{step}"))
     texts = []
     for kind in ("transformers", "vllm"):
-        raw["rollouts"] |= {"engine": kind, "problems": 12}
-        chosen = settings.validate(raw)
+        raw["rollouts"] |= {"engine": kind}
         out = Path(f"{kind}/transfer.parquet")
-        sample_transfer(chosen, "plain/none/ppo/seed11", Path("rl"), Path("data"), out)
+        run = "social/none/reinforce_plus_plus/seed11"
+        sample_transfer(settings.validate(raw), run, Path("rl"), Path("data"), out)
         table = pd.read_parquet(out).set_index(["evaluation", "rl_step", "problem_id"])
         assert len(table) == 48 and table.index.is_unique
         texts.append(table["response"])
+    assert texts[0].nunique() > 12, "else the prompts were not read"
     assert texts[0].eq(texts[1].reindex(texts[0].index)).mean() >= 0.9
