@@ -142,6 +142,8 @@ def test_gpu_jobs_ask_for_what_the_preset_says(tmp_path: Path) -> None:
         ("rl", "4 GPUs, 256000 MB, 2880 min"),
         ("rollouts", "1 GPUs, 64000 MB, 480 min"),
         ("transfer", "1 GPUs, 64000 MB, 480 min"),
+        ("labels", "2 GPUs, 128000 MB, 1440 min"),
+        ("rewriting", "2 GPUs, 128000 MB, 1440 min"),
     }
 
 

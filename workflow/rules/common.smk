@@ -373,6 +373,11 @@ def resources_of_model(name):
     return {"waiting": int(name in PARAMS.llm.models), "gpu": 0}
 
 
+def shown_resources(name):
+    """The end of a job's message: what it asks a cluster for because of the language model that it starts."""
+    return " [{resources.gpu} GPUs, {resources.mem_mb} MB, {resources.runtime} min]" if name == VLLM else ""
+
+
 def rollouts_of_runs():
     """Evaluation rollouts of every run, and those that its RL trained on."""
     runs = RUNS + SOCIAL_RUNS
