@@ -128,11 +128,14 @@ def _curve(
     params: Params, corpus: str, line: Line, scores: Shares, present: Marks
 ) -> Iterator[dict[str, Any]]:
     """Recall against the share of documents asked about, as ``lower`` falls from ``upper`` to 0."""
-    for quantile in np.linspace(0, 1, CURVE):
-        lower = np.quantile(scores, quantile)
-        if lower <= line.upper:
-            hits, total = int((present & (scores >= lower)).sum()), int(present.sum())
-            low, high = wilson(hits, total, params.statistics.confidence)
-            asked = float(((scores >= lower) & (scores < line.upper)).mean())
-            values = (corpus, line.target, hits / total, low, high, asked, len(scores))
-            yield dict(zip(RECALL, values, strict=True))
+    open_D = np.sort(scores[scores < line.upper])[::-1]
+    # As many points for the first per cent as for the last ninety.
+    shares = (
+        np.concatenate([[0.0], np.geomspace(1, len(open_D), CURVE) / len(open_D)]) if len(open_D) else [0.0]
+    )
+    for asked in dict.fromkeys(round(share * len(open_D)) for share in shares):
+        lower = open_D[asked - 1] if asked else line.upper
+        hits, total = int((present & (scores >= lower)).sum()), int(present.sum())
+        low, high = wilson(hits, total, params.statistics.confidence)
+        values = (corpus, line.target, hits / total, low, high, asked / len(scores), len(scores))
+        yield dict(zip(RECALL, values, strict=True))

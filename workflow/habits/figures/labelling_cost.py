@@ -71,5 +71,5 @@ def _words(ax: Axes, corpus: str, target: float) -> None:
     ax.set_xscale("symlog", linthresh=LINEAR)
     ax.set_xlim(0, 1)
     ax.set_xticks([0, 0.01, 0.1, 1])
-    ax.xaxis.set_major_formatter(PercentFormatter(1.0))
+    ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     ax.yaxis.set_major_formatter(PercentFormatter(1.0))

@@ -78,9 +78,8 @@ def _group(tables: Tables, condition: str, shown: Look, bins: pd.DataFrame, slop
 def caption(confidence: float) -> str:
     """What the panels show and how their intervals were made."""
     return (
-        f"Left: accuracy in ten quantile bins of length, of at most {MOST_BINNED} conditions. "
-        "Middle: the same after taking out each problem's "
-        "and each policy's own mean, among problems with several responses; across problems length and "
+        f"Left: accuracy in ten quantile bins of length, of at most {MOST_BINNED} conditions (colors as at "
+        "the right). Middle: the same after taking out each problem's and each policy's own mean, among problems with several responses; across problems length and "
         "difficulty are mixed up, here they are not. Open markers: most responses of the bin were cut off. "
         "Right: change in accuracy per 100 more tokens, responses that were cut off left out; where lengths "
         "hardly differ the slope is off the axis, and written. "
@@ -157,10 +156,10 @@ def _slopes(groups: list[Group]) -> Iterator[Slope]:
 
 def _draw_slopes(ax: Axes, groups: list[Group], unit: str) -> None:
     slopes = list(_slopes(groups))
-    end = _axis_end([slope.bar for slope in slopes])
+    left, right = _axis_ends([slope.bar for slope in slopes])
     for slope in slopes:
         bar, group, height = slope.bar, slope.group, slope.height
-        shown = float(np.clip(bar.mean, -end, end))
+        shown = float(np.clip(bar.mean, left, right))
         if shown == bar.mean:
             filled = slope.comparison == SAME_PROBLEM
             point(ax, bar, Bar(height, height, height), group.look, filled=filled, size=6)
@@ -172,7 +171,7 @@ def _draw_slopes(ax: Axes, groups: list[Group], unit: str) -> None:
             origin = group.slopes_origin.at(comparison=slope.comparison, responses="complete")
             label = f"{group.look.label}, {MARKERS[slope.comparison]}"
             note(ax, Mark((shown, height), label, None, bar.mean, bar.low, bar.high, origin))
-    ax.set_xlim(-end, end)
+    ax.set_xlim(left, right)
     ax.axvline(0, color=BLACK, linewidth=0.7)
     ax.set_yticks(range(len(groups)), [group.look.label for group in groups])
     ax.set_ylim(len(groups) - 0.5, -0.5)
@@ -185,8 +184,10 @@ def _draw_slopes(ax: Axes, groups: list[Group], unit: str) -> None:
     ax.legend(handles=handles, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
 
 
-def _axis_end(bars: list[Bar]) -> float:
+def _axis_ends(bars: list[Bar]) -> tuple[float, float]:
     """Where the axis ends. Intervals far wider than most do not count: the rest would be a dot."""
-    widths = np.array([bar.high - bar.low for bar in bars])
-    usual = [bar for bar in bars if bar.high - bar.low <= UNUSUAL * np.median(widths)]
-    return 1.1 * max((abs(end) for bar in usual for end in (bar.low, bar.high)), default=1.0)
+    widths = [bar.high - bar.low for bar in bars]
+    usual = [bar for bar in bars if bar.high - bar.low <= UNUSUAL * float(np.median(widths))]
+    ends = [0.0, *(end for bar in usual for end in (bar.low, bar.high))]
+    room = 0.06 * (max(ends) - min(ends)) or 1.0
+    return min(ends) - room, max(ends) + room
