@@ -79,10 +79,11 @@ def caption(confidence: float) -> str:
     """What the panels show and how their intervals were made."""
     return (
         f"Left: accuracy in ten quantile bins of length, of at most {MOST_BINNED} conditions (colors as at "
-        "the right). Middle: the same after taking out each problem's and each policy's own mean, among problems with several responses; across problems length and "
-        "difficulty are mixed up, here they are not. Open markers: most responses of the bin were cut off. "
-        "Right: change in accuracy per 100 more tokens, responses that were cut off left out; where lengths "
-        "hardly differ the slope is off the axis, and written. "
+        "the right). Middle: the same after taking out each problem's and each policy's own mean, among "
+        "problems with several responses; across problems length and difficulty are mixed up, here they are "
+        "not. Open markers: most responses of the bin were cut off. Right: change in accuracy per 100 more "
+        "tokens, responses that were cut off left out; where lengths hardly differ the slope is off the "
+        "axis, and written. "
         f"Bars: {confidence:.0%} intervals, cluster-robust by problem."
     )
 
