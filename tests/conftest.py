@@ -1,5 +1,6 @@
 """Environment of all tests: one thread, no network; set before torch is imported anywhere."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from checkout import git_commit, git_init, succeed, write_checkout
 from habits.jobs import prepare_environment
 
 prepare_environment(threads=1)
+# A shell lets its background processes, and all that they start, ignore Ctrl-C; tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # No limits of time, which a busy machine breaks; the same examples wherever the tests run.
 SLOWLY = [HealthCheck.too_slow]
 settings.register_profile("tests", deadline=None, derandomize=True, suppress_health_check=SLOWLY)

@@ -136,7 +136,7 @@ def test_an_llm_teacher_is_asked_once_a_set_whatever_the_seeds(tmp_path: Path) -
 
 def test_gpu_jobs_ask_for_what_the_preset_says(tmp_path: Path) -> None:
     run = snakemake("--dry-run", "--configfile", PRESETS / "paper.yaml", "--directory", tmp_path)
-    asked = re.findall(r"Job \d+: (\w+) .* \[(.*)\]", run.stdout)
+    asked = re.findall(r"Job \d+: (\w+)\b.* \[(.*)\]", run.stdout)
     assert set(asked) == {
         ("sft", "4 GPUs, 128000 MB, 120 min"),
         ("rl", "4 GPUs, 256000 MB, 2880 min"),

@@ -32,11 +32,6 @@ pytestmark = [
 ]
 
 
-def heed_ctrl_c() -> None:
-    """Undo what a shell does to its background processes, should the tests be one."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     pytest.importorskip(
@@ -94,7 +89,6 @@ class Workflow:
                 env=kept | {"PYTHONPATH": str(ROOT / "workflow")},
                 stdout=console,
                 stderr=subprocess.STDOUT,
-                preexec_fn=heed_ctrl_c,
             )
         return self.process
 

@@ -31,6 +31,6 @@ rule cascade:
         prompts=prompts("labels"),
         code=fingerprint("analysis.cascade"),
     message:
-        "cascade" + shown_resources(PARAMS.labelling.labeller if CASCADE else None)
+        told("cascade", PARAMS.labelling.labeller if CASCADE else None)
     shell:
         "habits cascade --data data --gpus {resources.gpu} --out {output} --log {log}"

@@ -373,9 +373,13 @@ def resources_of_model(name):
     return {"waiting": int(name in PARAMS.llm.models), "gpu": 0}
 
 
-def shown_resources(name):
-    """The end of a job's message: what it asks a cluster for because of the language model that it starts."""
-    return " [{resources.gpu} GPUs, {resources.mem_mb} MB, {resources.runtime} min]" if name == VLLM else ""
+def told(job, name):
+    """A job's message: what it does and, if it starts a language model itself, what it asks a cluster for."""
+    return (
+        f"{job} [{{resources.gpu}} GPUs, {{resources.mem_mb}} MB, {{resources.runtime}} min]"
+        if name == VLLM
+        else job
+    )
 
 
 def rollouts_of_runs():
@@ -400,12 +404,6 @@ def tables_of_figure(wildcards):
 def analysis_of_figure(wildcards):
     """The settings behind a figure."""
     return SOCIAL_ANALYSIS if task_of_figure(wildcards.name) == "social_iqa" else ANALYSIS
-
-
-def documents_of_figure(wildcards):
-    """The settings of documents, for a figure about them."""
-    about = FIGURE_SPECS[wildcards.name].tables in ("pretraining_statistics", "cascade")
-    return settings("pretraining.corpora", "labelling.labeller", "cascade") if about else ""
 
 
 def code_of_figure(wildcards):

@@ -21,7 +21,7 @@ rule figures:
         ENVIRONMENT
     params:
         settings=analysis_of_figure,
-        documents=documents_of_figure,
+        documents=settings("pretraining.corpora", "labelling.labeller", "cascade"),
         judge=judge_for,
         code=code_of_figure,
     message:

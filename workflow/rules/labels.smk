@@ -26,7 +26,7 @@ rule labels:
         prompts=prompts("labels"),
         code=fingerprint("pretraining.labels"),
     message:
-        "labels {wildcards.corpus} shard {wildcards.shard}" + shown_resources(PARAMS.labelling.labeller)
+        told("labels {wildcards.corpus} shard {wildcards.shard}", PARAMS.labelling.labeller)
     shell:
         "habits labels --corpus {wildcards.corpus} --shard {wildcards.shard} --documents {input.documents}"
         " --repeated {input.repeated} --cascade results/cascade --gpus {resources.gpu} --out {output} --log {log}"

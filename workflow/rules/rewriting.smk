@@ -26,7 +26,7 @@ rule rewriting:
         prompts=prompts("rewriting"),
         code=fingerprint("pretraining.rewriting"),
     message:
-        "rewriting" + shown_resources(PARAMS.rewriting.rewriter)
+        told("rewriting", PARAMS.rewriting.rewriter)
     shell:
         "habits rewriting --documents data/corpus --labels data/labels --problems data/problems/countdown"
         " --gpus {resources.gpu} --out data/rewriting --log {log}"
