@@ -170,6 +170,16 @@ def test_the_cascade_asks_about_a_sample_and_what_stays_open(tmp_path: Path) -> 
     assert (tmp_path / "again.parquet").read_bytes() == (tmp_path / "first.parquet").read_bytes()
 
 
+def test_too_many_failures_stop_the_cascade(made: Made, tmp_path: Path) -> None:
+    labeller = Labeller({text: truth for path in made.shards for text, truth in documents_of(path)})
+    with VendorServer(labeller, key=CANARY) as server:
+        labelling = {"labeller": "gpt-4o-mini", "cascade": True, "max_failed_rate": 0.05}
+        params = asking(server, labelling=labelling, cascade={"sample": 60})
+        with pytest.raises(LabelError, match=r"cascade embedded: \d+ of 120 documents without labels"):
+            write_cascade(params, made.folder, tmp_path / "cascade")
+    assert not (tmp_path / "cascade").exists()
+
+
 def test_too_many_failures_stop_a_shard_which_then_pays_only_for_what_is_missing(
     made: Made, tmp_path: Path
 ) -> None:

@@ -46,6 +46,7 @@ def write_cascade(params: Params, data: Path, out: Path, gpus: int = 0) -> None:
 
     Raises:
         MissingReplyError, BudgetError, ProviderError, VllmFailedError: the language model could not be asked.
+        LabelError: more labels of the sample failed than ``labelling.max_failed_rate`` allows.
     """
     lines: dict[str, dict[str, Line]] = {}
     plans, curves, worths = [], [], []
@@ -57,7 +58,7 @@ def write_cascade(params: Params, data: Path, out: Path, gpus: int = 0) -> None:
         shards = [data / "corpus" / file for file in files]
         repeated = data / f"deduplication/{corpus}.parquet"
         drawn = draw(params, shards, repeated)
-        labels = reference(params, drawn, [data / "labels" / file for file in files], gpus)
+        labels = reference(params, corpus, drawn, [data / "labels" / file for file in files], gpus)
         known, held_out = samples(drawn, labels)
         lines[corpus], scores = _train(params, corpus, known)
         for behavior in [target for target in lines[corpus] if target in BEHAVIORS]:
@@ -130,10 +131,10 @@ def _curve(
     """Recall against the share of documents asked about, as ``lower`` falls from ``upper`` to 0."""
     open_D = np.sort(scores[scores < line.upper])[::-1]
     # As many points for the first per cent as for the last ninety.
-    shares = (
-        np.concatenate([[0.0], np.geomspace(1, len(open_D), CURVE) / len(open_D)]) if len(open_D) else [0.0]
-    )
-    for asked in dict.fromkeys(round(share * len(open_D)) for share in shares):
+    counts: list[int] = []
+    if len(open_D):
+        counts = np.geomspace(1, len(open_D), CURVE).round().astype(int).tolist()
+    for asked in dict.fromkeys([0, *counts]):
         lower = open_D[asked - 1] if asked else line.upper
         hits, total = int((present & (scores >= lower)).sum()), int(present.sum())
         low, high = wilson(hits, total, params.statistics.confidence)

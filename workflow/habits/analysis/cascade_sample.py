@@ -6,6 +6,7 @@ Reads shards of ``data/corpus``, ``data/deduplication`` and, where a language mo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from habits.params import Params
 from habits.pretraining.classifier import KINDS, TARGETS, Marks
 from habits.pretraining.labelled import Label, Text
 from habits.pretraining.labelling import label_by_model
+from habits.pretraining.labels import check_failures
 from habits.pretraining_params import RULES
 from habits.priming.language import BEHAVIORS
 from habits.progress import Progress
@@ -84,12 +86,17 @@ def _documents(shard: Path, dropped: set[int]) -> Iterator[Drawn]:
                 yield Drawn(Text(row["document"], row["text"], row["n_tokens"]), row["truth"])
 
 
-def reference(params: Params, drawn: list[Drawn], files: list[Path], gpus: int) -> list[Label | None]:
+def reference(
+    params: Params, corpus: str, drawn: list[Drawn], files: list[Path], gpus: int
+) -> list[Label | None]:
     """The labels that the cascade has to reach; None where there is none."""
     if params.labelling.labeller == RULES:
         return [_planted(found.truth) for found in drawn]
     if params.labelling.cascade:
-        return list(label_by_model(params, [found.text for found in drawn], gpus))
+        labels = label_by_model(params, [found.text for found in drawn], gpus)
+        reasons = Counter(label.reason for label in labels if label.reason)
+        check_failures(params, f"cascade {corpus}", Counter(label.status for label in labels), reasons)
+        return list(labels)
     wanted = {found.text.document for found in drawn}
     known = {document: label for file in files for document, label in _labels(file, wanted)}
     return [known.get(found.text.document) for found in drawn]

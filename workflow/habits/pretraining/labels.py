@@ -77,7 +77,7 @@ def write_labels(
             reasons.update(found.reason for found in labels if found.reason)
             read += len(batch)
             progress.update(read)
-        _check(params, name, statuses, reasons)
+        check_failures(params, name, statuses, reasons)
     parents = [documents, repeated, *([cascade] if params.labelling.cascade else [])]
     stamp(out, settings={"labelling": params.labelling.model_dump()}, parents=parents)
 
@@ -105,7 +105,14 @@ def _by_rules(texts: Sequence[Text]) -> list[Label]:
     return [label_by_rules(text.text) for text in texts]
 
 
-def _check(params: Params, name: str, statuses: Counter[str], reasons: Counter[str]) -> None:
+def check_failures(params: Params, name: str, statuses: Counter[str], reasons: Counter[str]) -> None:
+    """Say how many labels failed; LabelError when they are more than ``labelling.max_failed_rate`` allows.
+
+    Args:
+        name: the step and its part, for messages.
+        statuses: labels by status.
+        reasons: failed ones by reason.
+    """
     total = statuses.total()
     failed = total - statuses["ok"]
     told = f"{failed} of {total} documents without labels"
