@@ -122,6 +122,8 @@ def outputs(verb: str, out: Path, options: dict[str, str]) -> list[Path]:
             return [*tables, *(out / f"checkpoints/step{step}/model.safetensors" for step in (0, 4))]
         case "statistics":
             return [out / f"{table}.parquet" for table in ("curves", "final", "per_problem")]
+        case "social_statistics":
+            return [out / "curves.parquet"]
         case "pretraining_statistics":
             return [out / "shares.parquet"]
         case "cascade" | "leakage":
