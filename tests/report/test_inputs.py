@@ -144,7 +144,7 @@ def test_overview_counts(site):
     assert (shown.runs, shown.conditions, shown.seeds) == (7, 5, [11, 12])
     rows = sum(len(pd.read_parquet(site.inputs.rollouts(run))) for run in site.inputs.whole.runs)
     assert shown.evaluation_rollouts == rows
-    assert shown.parameters == [800_000]
+    assert shown.sizes(site.inputs.models) == [800_000]
 
 
 def test_unreadable_model_is_an_error(tmp_path: Path):

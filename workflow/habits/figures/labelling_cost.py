@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from habits.artifacts import ArtifactError
+from habits.artifacts import ArtifactError, read_parquet
 from habits.figures.drawing import Drawing, handle
 from habits.figures.marks import Mark, Origin, note
 from habits.figures.style import BAND_ALPHA, BEHAVIOR_LOOKS, BLACK, Look
@@ -19,14 +19,14 @@ LINEAR = 0.01  # shares below this lie on a linear scale, as 0 is one of them
 
 def draw(tables: Tables) -> Drawing:
     """One panel a corpus, a curve and the chosen point a behavior."""
-    curves, plans = tables.read("curve"), tables.read("plan")
-    corpora = list(dict.fromkeys(plans["corpus"]))
-    if not corpora:
+    plans = read_parquet(tables.folder / "plan.parquet")
+    if plans.empty:
         raise ArtifactError(
             f"{tables.folder}/plan.parquet is empty: no corpus has enough documents with a behavior and "
             "without; raise cascade.sample"
         )
-    figure = Figure(figsize=(5.4 * max(len(corpora), 1) + 2.2, 3.9))
+    curves, corpora = tables.read("curve"), list(dict.fromkeys(plans["corpus"]))
+    figure = Figure(figsize=(5.4 * len(corpora) + 2.2, 3.9))
     for ax, corpus in zip(figure.subplots(1, len(corpora), squeeze=False)[0], corpora, strict=True):
         for behavior, look in BEHAVIOR_LOOKS.items():
             picked = {"corpus": corpus, "behavior": behavior}

@@ -49,10 +49,9 @@ class Overview:
     training_rollouts: int
     seconds: float
 
-    @property
-    def parameters(self) -> list[int]:
-        """The sizes that occur, ascending."""
-        return sorted({model.parameters for model in self.models})
+    def sizes(self, names: list[str]) -> list[int]:
+        """The sizes in parameters that occur among the named models, ascending."""
+        return sorted({model.parameters for model in self.models if model.name in names})
 
 
 def overview(inputs: Inputs, provenance: Provenance) -> Overview:

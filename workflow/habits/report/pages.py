@@ -37,7 +37,7 @@ def _overview(material: Material) -> dict[str, Any]:
 
 
 def _claims(material: Material) -> dict[str, Any]:
-    sizes = material.overview.parameters
+    sizes = material.overview.sizes(material.inputs.models)
     return {"claims": material.claims, "sizes": sizes, "social": _social_outline(material)}
 
 
