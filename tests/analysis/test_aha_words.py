@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -102,13 +100,10 @@ def test_the_original_counts_substrings_once_a_response(text: str, words: list[s
         )
     ],
 )
-def test_time_is_linear_in_the_text(text: str) -> None:
-    times = []
-    for size in (5_000, 40_000):
-        started = time.perf_counter()
-        aha_counts(text * size + "verify hold on hmm")
-        times.append(time.perf_counter() - started)
-    assert times[1] < 20 * times[0] + 0.1
+def test_long_hostile_text_is_read_to_its_end(text: str) -> None:
+    """In linear time: benchmarks/hostile_text.py."""
+    counts = aha_counts(text * 40_000 + ". Hold on. Hmm")
+    assert counts["hmm"] == 1 and counts["wait"] == (40_001 if text == "wait. but " else 1)
 
 
 def rollouts() -> pd.DataFrame:

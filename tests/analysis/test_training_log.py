@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -289,19 +288,14 @@ def test_damaged_bytes_are_no_crash(noise: bytes, place: int, tmp_path: Path) ->
         "x",
     ],
 )
-def test_time_is_linear_in_the_log(line: str, tmp_path: Path) -> None:
-    times = []
-    for size in (3_000, 24_000):
-        text = training_log([[Printed(thought="\n".join([line] * size))]])
-        started = time.perf_counter()
-        imported(text, tmp_path)
-        times.append(time.perf_counter() - started)
-    assert times[1] < 20 * times[0] + 0.2
+def test_a_long_hostile_log_is_read_to_its_end(line: str, tmp_path: Path) -> None:
+    """In linear time: benchmarks/hostile_text.py."""
+    hostile = Printed(thought="\n".join([line] * 24_000))
+    report = imported(training_log([[hostile, Printed()], [Printed()]]), tmp_path).report
+    assert report.samples >= 3 and report.read >= 2
 
 
 def test_one_endless_line_is_no_problem(tmp_path: Path) -> None:
     for endless in ("(" * 2_000_000, "\x1b[" * 1_000_000, "=" * 2_000_000, "\r" * 2_000_000):
-        started = time.perf_counter()
         found = imported(training_log([[Printed(thought=endless)]]), tmp_path)
         assert found.report.samples == 1
-        assert time.perf_counter() - started < 3

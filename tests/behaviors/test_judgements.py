@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 from hypothesis import example, given
@@ -99,10 +98,9 @@ def test_a_cut_off_answer_is_unparsable(answer: dict[str, dict], cut: int) -> No
 @pytest.mark.parametrize(
     "text", ["[" * 90_000, '{"a":' * 20_000, "{" * 200_000, " " * 90_000, "```" + "\n" * 90_000]
 )
-def test_a_hostile_reply_is_refused_at_once(text: str) -> None:
-    started = time.monotonic()
+def test_a_hostile_reply_is_refused(text: str) -> None:
+    """In linear time: benchmarks/hostile_text.py."""
     assert read_joint(text) is None and read_count(text.replace("[", "<count> ")) is None
-    assert time.monotonic() - started < 1
 
 
 def test_the_schema_is_one_that_both_vendors_take_and_asks_for_quotes_before_numbers() -> None:

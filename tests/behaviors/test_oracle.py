@@ -9,7 +9,6 @@ over sum of gold.
 """
 
 import json
-import time
 from collections import Counter
 from dataclasses import dataclass
 from itertools import islice
@@ -221,13 +220,10 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_text_takes_linear_time(name: str) -> None:
-    text = HOSTILE[name][:20_000]
-    started = time.process_time()
-    count_behaviors_in(text, (3, 4, 2), 24)
-    assert (
-        time.process_time() - started < 1.0
-    )  # about 0.1 s on an idle machine; quadratic patterns take minutes
+def test_hostile_text_is_read_to_its_end(name: str) -> None:
+    """In linear time: benchmarks/hostile_text.py."""
+    found = count_behaviors_in(HOSTILE[name][:20_000] + " . Let's try something else:", (3, 4, 2), 24)
+    assert found.backtracking and found.backtracking[-1].start >= len(HOSTILE[name][:20_000])
 
 
 @settings(max_examples=300)
@@ -263,18 +259,6 @@ def test_any_mixture_of_its_own_phrases_is_read_without_error(pieces: list[str])
     found = count_behaviors_in(text, NUMBERS, TARGET)
     thought = text.partition("</think>")[0]
     assert all(span.end <= len(thought) for behavior in BEHAVIORS for span in found.spans(behavior))
-
-
-def test_speed_on_teacher_traces(laptop: Params) -> None:
-    """About 14,000 texts a second on an idle core; the floor leaves room for a busy, slow one."""
-    texts = [(t.response, t.problem.numbers, t.problem.target) for t in traces(laptop, (3,), 60, 3)]
-    best = float("inf")
-    for _ in range(5):
-        started = time.process_time()
-        for text in texts:
-            count_behaviors_in(*text)
-        best = min(best, time.process_time() - started)
-    assert len(texts) / best > 3000
 
 
 def test_equations_are_read_in_symbols_and_words() -> None:

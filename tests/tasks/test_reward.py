@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections import Counter
 from typing import Any
 
@@ -19,7 +18,6 @@ from habits.tasks.countdown.expressions import MAX_LENGTH, ExpressionError, pars
 
 from .adversary import PROBLEMS, Adversary, Case, judge
 
-SLOWEST = 0.010  # seconds of processor time that one response may cost
 PAID = {"correct": 1.0, "wrong_value": 0.1, "wrong_numbers": 0.1}
 P = Problem((14, 7, 3), 21)
 GOLD = "( 14 - 7 ) * 3"
@@ -226,9 +224,9 @@ def test_answer_in_the_prompt_is_never_read() -> None:
     ],
     ids=lambda answer: f"{answer[:12]}...{len(answer)}",
 )
-def test_long_deep_and_large_answers_are_quick(answer: str) -> None:
+def test_long_deep_and_large_answers_are_graded(answer: str) -> None:
+    """In linear time: benchmarks/hostile_text.py."""
     case = Case(f"</think> <answer> {answer} </answer>", P, True)
-    assert _seconds(case) < SLOWEST
     assert grade(case.response, P).reason == judge(case)
 
 
@@ -309,27 +307,17 @@ def test_adversary_at_length() -> None:
 
 
 def _attack(seed: int, cases: int) -> Counter[str]:
-    """Grade many cases: no exception, the judge's reason, its pay, and none slow. Counts the reasons."""
+    """Grade many cases: no exception, the judge's reason, its pay. Counts the reasons."""
     adversary = Adversary(seed)
     reasons: Counter[str] = Counter()
     for number in range(cases):
         case = adversary.case()
-        start = time.process_time()
         verdict = grade(case.response, case.problem, stopped=case.stopped)
-        spent = time.process_time() - start
         where = f"seed {seed}, case {number}: {case}"
         assert verdict.reason == judge(case), where
         assert verdict.score == PAID.get(verdict.reason, 0.0), where
-        if spent > SLOWEST:  # a busy machine is slow once, a slow response always
-            assert min(_seconds(case) for _ in range(5)) < SLOWEST, where
         reasons[verdict.reason] += 1
     return reasons
-
-
-def _seconds(case: Case) -> float:
-    start = time.process_time()
-    grade(case.response, case.problem, stopped=case.stopped)
-    return time.process_time() - start
 
 
 def test_the_adversary_has_answers_to_find() -> None:

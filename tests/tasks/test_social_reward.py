@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections import Counter
 from typing import Any
 
@@ -18,7 +17,6 @@ from habits.tasks.social_iqa import Problem, compute_score, grade
 
 from .social_adversary import OPTIONS, PROBLEMS, Adversary, Case, judge
 
-SLOWEST = 0.010  # seconds of processor time that one response may cost
 P = PROBLEMS[1]
 ANSWERED = " Tracy misses Riley. </think>\n<answer> {} </answer>"
 
@@ -178,8 +176,10 @@ def test_import_is_light() -> None:
     ],
     ids=lambda answer: f"{answer[:12]}...{len(answer)}",
 )
-def test_long_answers_are_quick(answer: str) -> None:
-    assert min(_seconds(Case(ANSWERED.format(answer), P, True)) for _ in range(3)) < 2 * SLOWEST
+def test_long_answers_are_graded(answer: str) -> None:
+    """In linear time: benchmarks/hostile_text.py."""
+    case = Case(ANSWERED.format(answer), P, True)
+    assert grade(case.response, P).reason == judge(case).reason
 
 
 @settings(max_examples=300, deadline=None)
@@ -203,28 +203,18 @@ def test_adversary_at_length() -> None:
 
 
 def _attack(seed: int, cases: int) -> Counter[str]:
-    """Grade many cases: no exception, the judge's verdict, its pay, and none slow. Counts the reasons."""
+    """Grade many cases: no exception, the judge's verdict, its pay. Counts the reasons."""
     adversary = Adversary(seed)
     reasons: Counter[str] = Counter()
     for number in range(cases):
         case = adversary.case()
-        start = time.process_time()
         verdict = grade(case.response, case.problem, stopped=case.stopped)
-        spent = time.process_time() - start
         judged, where = judge(case), f"seed {seed}, case {number}: {case}"
         assert (verdict.reason, verdict.parts.format_ok) == (judged.reason, judged.format_ok), where
         answer = {"correct": 2.0, "wrong_option": -2.0}.get(judged.reason, -3.0)
         assert verdict.score == answer + (1.0 if judged.format_ok else -1.0), where
-        if spent > SLOWEST:  # a busy machine is slow once, a slow response always
-            assert min(_seconds(case) for _ in range(5)) < SLOWEST, where
         reasons[verdict.reason] += 1
     return reasons
-
-
-def _seconds(case: Case) -> float:
-    start = time.process_time()
-    grade(case.response, case.problem, stopped=case.stopped)
-    return time.process_time() - start
 
 
 def test_published_letters_name_their_options() -> None:
