@@ -14,6 +14,15 @@ import pytest
 from habits import restore
 
 SLEEP = "import time; time.sleep(60)"
+TIDY = "from habits import restore; restore.tidy()"
+STARTS_US = f"""
+import pathlib, subprocess, sys, time
+while not pathlib.Path("go").exists():
+    time.sleep(0.01)
+subprocess.run([sys.executable, "-c", "{TIDY}"], check=False)
+pathlib.Path("gone").touch()
+time.sleep(60)
+"""
 
 
 @contextmanager
@@ -49,6 +58,16 @@ def test_a_running_dvc_is_left_alone(checkout: Path) -> None:
         unfinished = write_running(checkout, pid)
         restore.tidy()
         assert restore.RUNNING.exists() and unfinished.exists()
+
+
+def test_a_dvc_that_waits_for_us_is_not_writing(checkout: Path) -> None:
+    """As `dvc repro`, run again after a kill: it has started Snakemake, the unfinished file is the dead one's."""
+    with process(sys.executable, "-c", STARTS_US, "dvc", "repro") as pid:
+        unfinished = write_running(checkout, pid)
+        (checkout / "go").touch()
+        while not (checkout / "gone").exists():
+            time.sleep(0.01)
+        assert restore.RUNNING.exists() and not unfinished.exists()
 
 
 def test_another_program_of_the_same_number_is_not_dvc(checkout: Path) -> None:

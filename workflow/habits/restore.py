@@ -71,21 +71,28 @@ def drop() -> None:
 
 def tidy() -> None:
     """Remove what a killed DVC left: files that it was writing, and a list of work that it cannot read."""
-    if RUNNING.exists() and _was_killed():
+    if not RUNNING.exists():
+        return
+    workers = _workers()
+    living = {worker for worker in workers or () if _is_alive(worker)}
+    # A DVC that started us, as `dvc repro` does, writes nothing before we are done.
+    waiting = {process.pid for process in psutil.Process().parents()}
+    if workers == set() or living - waiting:
+        return
+    if not living:
         RUNNING.unlink()  # DVC cannot read half of it, and may take a process of the same number for its own.
-        for file in (path for root in ROOTS for path in Path(root).rglob(UNFINISHED)):
-            file.unlink()
+    for file in (path for root in ROOTS for path in Path(root).rglob(UNFINISHED)):
+        file.unlink()
 
 
-def _was_killed() -> bool:
+def _workers() -> set[int] | None:
+    """Process ids on DVC's list of work, dead ones too; None if half of it was written."""
     try:
         work = json.loads(RUNNING.read_text())
     except ValueError:
-        return True
-    readers = [worker["pid"] for workers in work.get("read", {}).values() for worker in workers]
-    writers = [worker["pid"] for worker in work.get("write", {}).values()]
-    workers = {*readers, *writers}
-    return bool(workers) and not any(map(_is_alive, workers))
+        return None
+    readers = {worker["pid"] for workers in work.get("read", {}).values() for worker in workers}
+    return readers | {worker["pid"] for worker in work.get("write", {}).values()}
 
 
 def _is_alive(worker: int) -> bool:
