@@ -61,7 +61,7 @@ def test_a_running_dvc_is_left_alone(checkout: Path) -> None:
 
 
 def test_a_dvc_that_waits_for_us_is_not_writing(checkout: Path) -> None:
-    """As `dvc repro`, run again after a kill: it has started Snakemake, the unfinished file is the dead one's."""
+    """As `dvc repro` again after a kill: it has started Snakemake, the unfinished file is the dead one's."""
     with process(sys.executable, "-c", STARTS_US, "dvc", "repro") as pid:
         unfinished = write_running(checkout, pid)
         (checkout / "go").touch()
@@ -92,3 +92,25 @@ def test_a_list_cut_off_in_the_middle_is_dropped(checkout: Path) -> None:
     restore.RUNNING.write_text('{"write": {"resul')
     restore.tidy()
     assert not restore.RUNNING.exists() and not unfinished.exists()
+
+
+LOCK = """schema: '2.0'
+stages:
+  data:
+    cmd: snakemake
+    outs:
+    - path: data/problems
+      hash: md5
+      md5: b026324c6904b2a9cb4b88d6d61c81d1.dir
+      size: 2
+"""
+
+
+@pytest.mark.parametrize("end", ["", "schema", "stages:", "data", "  cm", "    outs:", "- path", "hash: md5"])
+def test_half_a_lock_becomes_the_last_whole_one(end: str, checkout: Path) -> None:
+    """DVC writes dvc.lock in place; DVC itself cannot read these parts of it."""
+    restore.LOCK.write_text(LOCK)
+    restore.keep()
+    restore.LOCK.write_text(LOCK[: LOCK.index(end) + len(end)])
+    restore.give_back()
+    assert restore.LOCK.read_text() == LOCK

@@ -187,6 +187,7 @@ def _recorded() -> dict[str, Any] | None:
     """The stages in dvc.lock; None if there is no such file, or only a part of it."""
     try:
         stages: dict[str, Any] = yaml.safe_load(LOCK.read_text())["stages"]
-    except (OSError, yaml.YAMLError, TypeError, KeyError):
+        whole = all("md5" in out for stage in stages.values() for out in stage.get("outs", []))
+    except (OSError, yaml.YAMLError, TypeError, KeyError, AttributeError):
         return None
-    return stages
+    return stages if whole else None
