@@ -112,6 +112,16 @@ def test_every_claim_stands_there_with_its_verdict(site):
     assert "Only the directions are comparable" in html and "0.8M" in site.html("index.html")
 
 
+def test_effects_on_the_social_page_are_points_or_tokens(site):
+    """Of a finished run whose findings all have an effect of 0.031 from -0.01 to 0.07."""
+    cells = [
+        row.split("</td>")[0] for row in site.html("social.html").split('data-head="Our effect" class="n">')
+    ]
+    shown = [re.sub(r"<[^>]+>", " ", cell).split() for cell in cells[1:]]
+    assert ["+3.1", "points", "[\u22121.0,", "+7.0]"] in shown
+    assert ["0.0", "tokens", "[0.0,", "+0.1]"] in shown
+
+
 def test_a_claim_stands_with_the_experiments_that_hold_both_its_sides(site):
     held = {
         page: "claim-primed" in site.html(page)

@@ -21,6 +21,7 @@ from habits.artifacts import ArtifactError
 
 FindingId = Literal["transfer", "longer_is_not_better", "mixing_is_rare", "longer_only_if_harder"]
 Kind = Literal["superiority", "no_gain", "rare"]
+Unit = Literal["points", "share", "tokens"]
 Tables = dict[str, pd.DataFrame]
 
 
@@ -32,6 +33,7 @@ class Finding(Record):
     source: str
     kind: Kind
     measure: str
+    unit: Unit = Field(description="how the effect reads best: a difference of shares, a share, or tokens")
     bound: float = Field(gt=0)
     published: str
 

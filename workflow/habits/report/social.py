@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
 from habits.analysis.claims import Verdict, load_report
+from habits.analysis.evaluations import SHARES
 from habits.analysis.published import social_language, social_words
-from habits.analysis.social_findings import FindingResult, load_findings_report
+from habits.analysis.social_findings import FindingResult, Unit, load_findings_report
 from habits.artifacts import read_parquet
 from habits.figures import available_figures, task_of_figure
 from habits.params import Params
 from habits.report.figures import Figure, read_figures
+from habits.report.labels import metric_name
 from habits.report.responses import Shown, response_lines
 
 FOLDER = "social_statistics"
@@ -58,6 +60,7 @@ class Line:
     condition: str
     about: str
     measure: str
+    unit: Unit | Literal[""]
     effect: float | None
     low: float | None
     high: float | None
@@ -215,7 +218,8 @@ def _claims(folder: Path) -> list[Line]:
                 sentence=claim.sentence,
                 condition=f"{claim.better.model}/{claim.better.priming}",
                 about="",
-                measure="accuracy on held-out problems after RL minus before",
+                measure=f"{metric_name(claim.metric)} on held-out problems after RL minus before",
+                unit="points" if claim.metric in SHARES else "",
                 effect=None if ours is None else ours.effect,
                 low=None if ours is None else ours.low,
                 high=None if ours is None else ours.high,
@@ -236,6 +240,7 @@ def _finding(result: FindingResult) -> Line:
         **shown,
         sentence=finding.sentence,
         measure=finding.measure,
+        unit=finding.unit,
         source=finding.source,
         published=finding.published,
     )
