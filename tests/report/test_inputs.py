@@ -182,12 +182,16 @@ def test_problem_splits(site):
 
 
 def test_time_of_rules_counts_each_job_once(site):
+    """With those that no page reads, but something that a page reads was made from."""
     jobs = {rule.rule: rule.jobs for rule in provenance(site.inputs).rules}
     assert jobs == {
         "problems": 1,
         "base_model": 2,
         "priming": 2,
         "quality": 1,
+        "corpus": 1,
+        "deduplication": 1,
+        "labels": 1,
         "sft": 2,
         "rl": 7,
         "rollouts": 7,

@@ -1,12 +1,12 @@
 """How the results came about: settings in effect, code, machines, and the time each rule took.
 
-Reads the provenance sidecars of every artifact that the matrix asks for.
+Reads the provenance sidecars of every artifact that the report rests on.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,9 +16,11 @@ import yaml
 
 from habits.artifacts import ArtifactError
 from habits.params import Params
-from habits.report.documents import document_artifacts, has_documents, rewriting_artifacts
+from habits.report.documents import document_artifacts, has_documents
 from habits.report.inputs import SPLITS, Inputs
 
+# Rules whose jobs write several artifacts into one folder.
+WRITES_SEVERAL = ("problems", "rewriting")
 PACKAGES = ("torch", "transformers", "verl", "snakemake", "dvc", "numpy", "pandas", "seaborn")
 
 
@@ -99,14 +101,6 @@ class Provenance:
         return sum(rule.seconds for rule in self.rules)
 
 
-@dataclass(frozen=True)
-class _Job:
-    """One run of a rule, and the stamped artifacts that it wrote."""
-
-    rule: str
-    artifacts: tuple[Path, ...]
-
-
 def as_yaml(params: Params) -> str:
     """The settings in effect as YAML, in the order of the model."""
     return yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
@@ -124,61 +118,99 @@ def package_versions() -> dict[str, str]:
 
 
 def provenance(inputs: Inputs) -> Provenance:
-    """The sidecars of everything that the matrix asks for, summed up.
+    """The sidecars of everything that the report reads and of all their ancestors, summed up.
 
     Raises:
         ArtifactError: an artifact has no sidecar, or it is not of the form that `artifacts.stamp` writes.
     """
-    seconds: dict[str, list[float]] = {}
-    records = []
-    artifacts: list[Artifact] = []
-    known = {anchor(_shown(path, inputs)) for job in _jobs(inputs) for path in job.artifacts}
-    for job in _jobs(inputs):
-        made = [_sidecar(artifact) for artifact in job.artifacts]
-        for path, record in zip(job.artifacts, made, strict=True):
-            artifacts.append(_artifact(job.rule, path, record, inputs, known))
-        seconds.setdefault(job.rule, []).append(max(float(record["wall_seconds"]) for record in made))
-        records += made
+    records = _with_ancestors(_asked_for(inputs), inputs)
+    known = {anchor(_shown(path, inputs)) for path in records}
+    rules = list(dict.fromkeys(_rule(path, inputs) for path in records))
+    jobs: dict[str, dict[Path, float]] = {rule: {} for rule in rules}
+    for path, record in records.items():
+        rule = _rule(path, inputs)
+        job = path.parent if rule in WRITES_SEVERAL else path
+        jobs[rule][job] = max(float(record["wall_seconds"]), jobs[rule].get(job, 0.0))
+    found = records.values()
     return Provenance(
-        [RuleTime(rule, len(times), sum(times), max(times)) for rule, times in seconds.items()],
-        code_hashes=sorted({record["code"]["hash"] for record in records}),
-        versions=sorted({record["code"]["habits"] for record in records}),
-        machines=sorted({_machine(record["machine"]) for record in records}),
-        artifacts=artifacts,
+        [
+            RuleTime(rule, len(times), sum(times.values()), max(times.values()))
+            for rule, times in jobs.items()
+        ],
+        code_hashes=sorted({record["code"]["hash"] for record in found}),
+        versions=sorted({record["code"]["habits"] for record in found}),
+        machines=sorted({_machine(record["machine"]) for record in found}),
+        artifacts=[
+            _artifact(rule, path, record, inputs, known)
+            for rule in rules
+            for path, record in records.items()
+            if _rule(path, inputs) == rule
+        ],
     )
 
 
-def _jobs(inputs: Inputs) -> Iterator[_Job]:
-    """Every job of the matrix in the order of the chain."""
-    yield _Job("problems", tuple(inputs.problems(split) for split in SPLITS))
-    yield from (_Job("base_model", (inputs.base_model(model),)) for model in inputs.models)
-    yield from (_Job("teaching", (path,)) for path in inputs.demonstrations)
-    yield from (_Job("priming", (item.path,)) for item in inputs.priming)
-    yield _Job("quality", (inputs.quality,))
+def _asked_for(inputs: Inputs) -> Iterator[Path]:
+    """What the pages read, in the order of the chain."""
+    yield from (inputs.problems(split) for split in SPLITS)
+    yield from (inputs.base_model(model) for model in inputs.models)
+    yield from inputs.demonstrations
+    yield from (item.path for item in inputs.priming)
+    yield inputs.quality
     if has_documents(inputs.params):
-        folders = (path for path in document_artifacts(inputs) if path.suffix != ".parquet")
-        yield from (_Job(path.name, (path,)) for path in folders if path not in inputs.tables)
-    if rewritten := rewriting_artifacts(inputs):
-        yield _Job("rewriting", tuple(rewritten))
+        yield from document_artifacts(inputs)
     for item in inputs.priming:
-        yield from (_Job("sft", (folder,)) for folder in inputs.sft(item.priming, item.seed))
-    yield from (_Job("rl", (inputs.metrics(run).parent,)) for run in inputs.runs)
-    yield from (_Job("rollouts", (inputs.rollouts(run),)) for run in inputs.runs)
-    others = [run for run in inputs.whole.runs if run not in inputs.params.runs]
-    yield from (_Job("rl", (inputs.metrics(run).parent,)) for run in others)
-    yield from (_Job("rollouts", (inputs.rollouts(run),)) for run in others)
-    yield from (_Job("behaviors", (inputs.behaviors(run),)) for run in inputs.runs)
-    if inputs.of_judge:
-        yield from (_Job("judging", (inputs.judging(run),)) for run in inputs.runs)
-        yield _Job("calibration", (inputs.calibration,))
-    yield from (_Job(folder.name, (folder,)) for folder in inputs.tables)
-    yield _Job("claims", (inputs.claims,))
-    yield from (_Job("figures", (figure.with_suffix(".json"),)) for figure in inputs.figures)
+        yield from inputs.sft(item.priming, item.seed)
+    runs = list(dict.fromkeys([*inputs.runs, *inputs.whole.runs]))
+    yield from (inputs.metrics(run).parent for run in runs)
+    yield from map(inputs.rollouts, runs)
+    yield from map(inputs.behaviors, inputs.runs)
+    yield from inputs.of_judge
+    yield from inputs.tables
+    yield inputs.claims
+    yield from (figure.with_suffix(".json") for figure in inputs.figures)
+
+
+def _with_ancestors(paths: Iterable[Path], inputs: Inputs) -> dict[Path, dict[str, Any]]:
+    """The sidecars of artifacts and of all that they were made from, parents first."""
+    found: dict[Path, dict[str, Any]] = {}
+
+    def add(artifact: Path) -> None:
+        if artifact in found:
+            return
+        record = _sidecar(artifact)
+        for name in record.get("parents", {}):
+            if (parent := _stamped(name, inputs)) is not None:
+                add(parent)
+        found[artifact] = record
+
+    for path in paths:
+        add(path)
+    return found
+
+
+def _stamped(name: str, inputs: Inputs) -> Path | None:
+    """The artifact that a sidecar calls ``name``, or that holds it; None if no step has written it."""
+    path = _shown(Path(name), inputs)
+    for root, top in ((inputs.results, "results"), (inputs.data, "data")):
+        if path.startswith(f"{top}/"):
+            place = root / path.removeprefix(f"{top}/")
+            return next((p for p in (place, *place.parents) if _sidecar_of(p).exists()), None)
+    return None
+
+
+def _rule(path: Path, inputs: Inputs) -> str:
+    """The rule that wrote an artifact: the name of its output folder."""
+    return Path(_shown(path, inputs)).parts[1]
+
+
+def _sidecar_of(artifact: Path) -> Path:
+    if artifact.is_dir():
+        return artifact / "provenance.json"
+    return artifact.with_name(f"{artifact.name}.provenance.json")
 
 
 def _sidecar(artifact: Path) -> dict[str, Any]:
-    folder = artifact.is_dir()
-    path = artifact / "provenance.json" if folder else artifact.with_name(f"{artifact.name}.provenance.json")
+    path = _sidecar_of(artifact)
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError) as error:

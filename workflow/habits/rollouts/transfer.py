@@ -73,9 +73,10 @@ def sample_transfer(params: Params, run: str, rl: Path, data: Path, out: Path, g
         total = 2 * sum(len(sheet.problems) for sheet in sheets)
         progress, frames = Progress(f"transfer {run}", total), []
         for folder in (folders[0], folders[-1]):
-            answer = _with_vllm(params, folder, scratch_folder(out), gpus)
             if params.rollouts.engine == "transformers":
                 answer = _with_transformers(params, folder)
+            else:
+                answer = _with_vllm(params, folder, scratch_folder(out), gpus)
             for sheet in sheets:
                 for part in _answered(params, run_id, folder, answer, sheet, scratch_folder(out)):
                     frames.append(part)
