@@ -1,35 +1,26 @@
 """GSM8K, MATH and CMATH as published: from the Hugging Face Hub at a fixed revision, or from local files.
 
-Reads through ``datasets`` (its cache; no code of a data set runs), or JSON lines and parquet files with the
-same fields. A row that lacks a field, or a gold answer that cannot be found, is an error with its place:
+A row that lacks a field, or a gold answer that cannot be found, is an error with its place:
 dropping it would change which items are compared.
 """
 
 from __future__ import annotations
 
-import json
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import pandas as pd
-
 from habits.tasks.maths.answers import boxed
 from habits.tasks.maths.numbers import parse_number
 from habits.tasks.maths.problem import Language, Problem
+from habits.tasks.published import PublishedError, Row, file_rows, hub_rows
 
 Published = Literal["gsm8k", "math", "cmath"]
-ONLINE = {"HF_HUB_OFFLINE": "0", "HF_DATASETS_OFFLINE": "0"}
 SUBJECTS = (
     *("algebra", "counting_and_probability", "geometry", "intermediate_algebra", "number_theory"),
     *("prealgebra", "precalculus"),
 )
-
-
-class PublishedError(ValueError):
-    """A published set cannot be read; the message names the place and what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -89,20 +80,18 @@ def read_published(
         PublishedError: the set cannot be had, a row is malformed, or there is none.
     """
     source = SOURCES[name]
-    rows = _file(file) if file else _download(source, revision, hub or source.hub)
-    problems = [
-        _problem(source, f"{name}-{source.split}-{n}", place, row) for n, (place, row) in enumerate(rows)
-    ]
+    rows = file_rows(file) if file else _download(source, revision, hub or source.hub)
+    problems = [_problem(source, f"{name}-{source.split}-{n}", row) for n, row in enumerate(rows)]
     if not problems:
         raise PublishedError(f"{file or source.hub}: holds no problem")
     return problems
 
 
-def _problem(source: Source, key: str, place: str, row: Mapping[str, Any]) -> Problem:
+def _problem(source: Source, key: str, row: Row) -> Problem:
     try:
-        question, gold = source.read(row)
+        question, gold = source.read(row.fields)
     except ValueError as error:
-        raise PublishedError(f"{place}: {error}") from None
+        raise PublishedError(f"{row.place}: {error}") from None
     return Problem(key, question, gold, source.language)
 
 
@@ -113,39 +102,6 @@ def _text(row: Mapping[str, Any], name: str) -> str:
     return value.strip()
 
 
-def _file(path: Path) -> Iterable[tuple[str, Mapping[str, Any]]]:
-    if not path.exists():
-        raise PublishedError(f"{path}: no such file")
-    if path.suffix == ".parquet":
-        rows = pd.read_parquet(path).to_dict("records")
-        return [(f"{path} row {n}", {str(k): v for k, v in row.items()}) for n, row in enumerate(rows, 1)]
-    return _lines(path)
-
-
-def _lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
-        if not line.strip():
-            continue
-        place = f"{path} line {number}"
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise PublishedError(f"{place}: not JSON: {error}") from None
-        if not isinstance(row, dict):
-            raise PublishedError(f"{place}: a JSON object must stand there, not {line[:40]!r}")
-        yield place, row
-
-
-def _download(source: Source, revision: str | None, hub: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    os.environ.update(ONLINE)  # The steps of the workflow are offline; this one asked for a download.
-    import datasets
-
+def _download(source: Source, revision: str | None, hub: str) -> Iterator[Row]:
     for configuration in source.configurations:
-        try:
-            found = datasets.load_dataset(hub, configuration, split=source.split, revision=revision)
-        except (OSError, ValueError) as error:
-            raise PublishedError(
-                f"{hub} ({configuration}, {source.split}, revision {revision}) cannot be loaded: "
-                f"{str(error).splitlines()[0]}. Without a network, name a local file"
-            ) from None
-        yield from ((f"{hub} {configuration} row {n}", row) for n, row in enumerate(found, start=1))
+        yield from hub_rows(hub, source.split, revision, configuration, otherwise="name a local file")

@@ -17,32 +17,18 @@ import hashlib
 import json
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
 
 from habits.social_params import SocialIqa
+from habits.tasks.published import PublishedError, Row, file_rows, hub_rows
 from habits.tasks.social_iqa.problem import Problem
 from habits.tasks.social_iqa.reward import answer_of_label
 
 HUB, REVISION = "allenai/social_i_qa", "refs/convert/parquet"
 HUB_SPLITS = {"train": "train", "test": "validation"}
 TEXTS = ("context", "question", "answerA", "answerB", "answerC")
-
-
-class PublishedError(ValueError):
-    """A published file cannot be read; the message names the file, the line and what is wrong with it."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row as published, and where it stands."""
-
-    fields: Mapping[str, Any]
-    place: str
 
 
 @dataclass(frozen=True)
@@ -66,7 +52,12 @@ def read_published(settings: SocialIqa) -> Published:
     if "train" not in clean or "test" not in clean:
         raise PublishedError("params.yaml: social_iqa.files needs at least train and test")
     if "validation" not in clean:
-        clean["train"], clean["validation"] = _carve(clean["train"], settings)
+        if settings.validation is None:
+            raise PublishedError(
+                "params.yaml: social_iqa.validation must be a number: none is published, it is taken "
+                "from the training questions"
+            )
+        clean["train"], clean["validation"] = _carve(clean["train"], settings.validation, settings.seed)
     held_out = {_plain(p.context) for split in ("validation", "test") for p in clean[split]}
     apart = [p for p in clean["train"] if _plain(p.context) not in held_out]
     removed["train"]["context of an evaluation split"] = len(clean["train"]) - len(apart)
@@ -75,56 +66,22 @@ def read_published(settings: SocialIqa) -> Published:
 
 
 def _rows_of(path: Path) -> Iterable[Row]:
-    if not path.exists():
-        raise PublishedError(f"{path}: no such file; social_iqa.files names it")
-    if path.suffix == ".parquet":
-        frame = pd.read_parquet(path)
-        return [Row(dict(fields), f"{path} row {n}") for n, fields in enumerate(_records(frame), start=1)]
     labels = path.with_name(f"{path.stem}-labels.lst")
-    return list(_with_labels(path, labels) if labels.exists() else _lines(path))
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
-
-
-def _lines(path: Path) -> Iterator[Row]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
-        if not line.strip():
-            continue
-        place = f"{path} line {number}"
-        try:
-            fields = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise PublishedError(f"{place}: not JSON: {error}") from None
-        if not isinstance(fields, dict):
-            raise PublishedError(f"{place}: a JSON object must stand there, not {line[:40]!r}")
-        yield Row(fields, place)
+    return _with_labels(path, labels) if path.suffix != ".parquet" and labels.exists() else file_rows(path)
 
 
 def _with_labels(path: Path, labels: Path) -> Iterator[Row]:
     """Rows whose labels stand in a file of their own, one a line."""
-    rows, values = list(_lines(path)), labels.read_text(encoding="utf-8").split()
+    rows, values = list(file_rows(path)), labels.read_text(encoding="utf-8").split()
     if len(rows) != len(values):
         raise PublishedError(f"{labels}: {len(values)} labels for the {len(rows)} rows of {path}")
     return (Row({**row.fields, "label": v}, row.place) for row, v in zip(rows, values, strict=True))
 
 
 def _download() -> dict[str, Iterable[Row]]:
-    """Rows of the public set; downloaded once, then read from the cache of ``datasets``."""
-    import datasets  # here, because it reads its settings from the environment when it is imported
-
-    try:
-        found = datasets.load_dataset(HUB, revision=REVISION)
-    except (OSError, ValueError) as error:
-        raise PublishedError(
-            f"{HUB} (revision {REVISION}) cannot be loaded: {error}. Without a network, name local files "
-            "in social_iqa.files, or use source: stories"
-        ) from None
-    return {
-        split: [Row(row, f"{HUB} {name} row {n}") for n, row in enumerate(found[name], start=1)]
-        for split, name in HUB_SPLITS.items()
-    }
+    """Rows of the public set."""
+    otherwise = "name local files in social_iqa.files, or use source: stories"
+    return {split: hub_rows(HUB, name, REVISION, otherwise=otherwise) for split, name in HUB_SPLITS.items()}
 
 
 def _problem(row: Row) -> Problem:
@@ -162,16 +119,16 @@ def _clean(problems: list[Problem], removed: Counter[str]) -> list[Problem]:
     return list(kept.values())
 
 
-def _carve(train: list[Problem], settings: SocialIqa) -> tuple[list[Problem], list[Problem]]:
+def _carve(train: list[Problem], size: int, seed: int) -> tuple[list[Problem], list[Problem]]:
     """Training problems parted into training and validation, whole contexts at a time."""
     contexts = sorted({_plain(problem.context) for problem in train})
-    random.Random(settings.seed).shuffle(contexts)
+    random.Random(seed).shuffle(contexts)
     of_context: dict[str, list[Problem]] = defaultdict(list)
     for problem in train:
         of_context[_plain(problem.context)].append(problem)
     validation: list[Problem] = []
     for context in contexts:
-        if len(validation) >= (settings.validation or 0):
+        if len(validation) >= size:
             break
         validation += of_context.pop(context)
     return [problem for found in of_context.values() for problem in found], validation
