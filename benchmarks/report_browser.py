@@ -1,13 +1,13 @@
 """The rollout browser at size: bytes on disk, processor time to write, time until a browser shows it.
 
-    python benchmarks/report_browser.py [ROLLOUTS]
-
-Random traces of arithmetic, of the tiny models' length, spread over the runs of the laptop preset; opened
-from disk in headless Chromium (Debian: apt install chromium), whose page the time counts from.
+Run ``python benchmarks/report_browser.py [ROLLOUTS]``; writes benchmarks/results/report_browser.json. Random
+traces of arithmetic, of the tiny models' length, spread over the runs of the laptop preset; opened from disk
+in headless Chromium (Debian: apt install chromium), whose page the time counts from.
 """
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import sys
@@ -29,13 +29,14 @@ from habits.report.labels import BEHAVIOR_NAMES, REASONS
 from habits.report.pages import PAGES
 from habits.report.site import environment, render
 
+RESULTS = Path(__file__).parent / "results" / "report_browser.json"
 LAPTOP = Path(__file__).parents[1] / "workflow/presets/laptop.yaml"
 PROBLEMS, STEPS, POOL = 256, (0, 10, 20, 30, 40), 20_000
 PAINTED = "() => performance.getEntriesByName('first-contentful-paint')[0].startTime"
 
 
 def main(rollouts: int) -> None:
-    """Write a site of ``rollouts`` rollouts and open it."""
+    """Write a site of ``rollouts`` rollouts and open it; record what it took."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         params = load(LAPTOP)
@@ -43,9 +44,15 @@ def main(rollouts: int) -> None:
         started = time.process_time()
         browser = write_browser(Inputs(params, root / "results", root / "data"), root / "reports/rollouts")
         seconds = time.process_time() - started
-        print(f"{browser.shown:,} of {browser.total:,} rollouts", end=": ")
-        print(f"{browser.bytes / 1e6:.1f} MB in {seconds:.0f} s of one core")
-        open_page(root / "reports", browser)
+        record = {
+            "rollouts": browser.total,
+            "shown": browser.shown,
+            "megabytes": round(browser.bytes / 1e6, 1),
+            "processor_seconds_to_write": round(seconds, 1),
+            "seconds": open_page(root / "reports", browser),
+        }
+    RESULTS.write_text(json.dumps(record, indent=1) + "\n")
+    print(json.dumps(record, indent=1))
 
 
 def write_rollouts(params: Params, root: Path, rollouts: int) -> None:
@@ -127,8 +134,8 @@ def write(path: Path, table: pa.Table) -> None:
     pq.write_table(table, path)
 
 
-def open_page(folder: Path, browser: Browser) -> None:
-    """Time of the first paint, of the first results, of a filter, and of the last page."""
+def open_page(folder: Path, browser: Browser) -> dict[str, float]:
+    """Seconds until the first paint, until the first results, and from two filters until their results."""
     page = next(page for page in PAGES if page.file == "rollouts.html")
     html = render(environment(PAGES), page, preset="laptop", browser=browser, judged=False)
     (folder / page.file).write_text(html)
@@ -137,13 +144,18 @@ def open_page(folder: Path, browser: Browser) -> None:
         tab = chromium.new_page()
         started = time.perf_counter()
         tab.goto((folder / page.file).as_uri())
-        print(f"first results after {shown(tab, ' of ', started):.2f} s; ", end="")
-        print(f"first paint after {tab.evaluate(PAINTED) / 1000:.2f} s")
+        results = shown(tab, " of ", started)
+        paint = float(tab.evaluate(PAINTED)) / 1000
         started = time.perf_counter()
         tab.locator("[name=outcome]").select_option("correct")
         tab.locator("[name=step]").select_option("40")
-        print(f"two filters after {shown(tab, ' of ', started):.2f} s: {tab.locator('#shown').inner_text()}")
+        filtered = shown(tab, " of ", started)
         chromium.close()
+    return {
+        "first_paint": round(paint, 2),
+        "first_results": round(results, 2),
+        "two_filters": round(filtered, 2),
+    }
 
 
 def shown(tab: Tab, words: str, started: float) -> float:
