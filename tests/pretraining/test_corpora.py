@@ -1,5 +1,6 @@
 """Documents and shards: what was planted is recorded and found again, whatever the source and its size."""
 
+import gzip
 import json
 import os
 import signal
@@ -91,7 +92,7 @@ def test_repeated_documents_are_labelled_once(made: Made) -> None:
     assert len(labels) == DOCUMENTS - len(dropped) and not dropped & set(labels["document"])
 
 
-@pytest.mark.parametrize("kind", ["parquet", "jsonl"])
+@pytest.mark.parametrize("kind", ["parquet", "jsonl", "jsonl.gz"])
 def test_shards_of_files_are_their_rows_in_order(kind: str, tmp_path: Path) -> None:
     texts = [f"document {number} about {number * number}" for number in range(2500)]
     for part, start in enumerate(range(0, 2500, 900)):
@@ -100,18 +101,42 @@ def test_shards_of_files_are_their_rows_in_order(kind: str, tmp_path: Path) -> N
             table = pa.table({"id": range(len(rows)), "body": rows})
             pq.write_table(table, tmp_path / f"part{part}.parquet", row_group_size=350)
         else:
-            lines = "".join(json.dumps({"body": text}) + "\n" for text in rows)
-            (tmp_path / f"part{part}.jsonl").write_text(lines)
+            lines = "\n".join(json.dumps({"body": text}) + "\n" for text in rows)  # with empty lines
+            packed = gzip.compress(lines.encode()) if kind.endswith("gz") else lines.encode()
+            (tmp_path / f"part{part}.{kind}").write_bytes(packed)
     spec = CorpusSpec(source=str(tmp_path / f"*.{kind}"), text_column="body", documents=9999)
     for first, stop in ((0, 10), (340, 360), (890, 1910), (2400, 9999)):
         found = list(read_source(spec, first, stop))
         assert [source.text for source in found] == texts[first:stop]
         assert [source.index for source in found] == list(range(first, min(stop, 2500)))
-    wrong = spec.model_copy(update={"text_column": "text"})
-    with pytest.raises(ArtifactError, match="text_column"):
-        list(read_source(wrong, 0, 1))
-    with pytest.raises(ArtifactError, match="no such file"):
-        list(read_source(spec.model_copy(update={"source": str(tmp_path / "*.nothing")}), 0, 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.jsonl", b'{"text": "one"}\n{"body": "two"}\n', r"a\.jsonl line 2: no object with the key 'text'"),
+        ("a.jsonl", b'{"text": "one"}\n["two"]\n', r"a\.jsonl line 2: no object"),
+        ("a.jsonl", b'{"text": "one"}\n\nx', r"a\.jsonl line 3: not JSON"),
+        ("a.jsonl", b'{"text": "one"}\n{"text": "tw', r"a\.jsonl line 2: not JSON"),
+        ("a.jsonl", b'{"text": "one"}\n{"text": "\xff"}\n', r"a\.jsonl line 2: not JSON"),
+        ("a.jsonl.gz", gzip.compress(b'{"text": "one"}\n')[:-9], r"a\.jsonl\.gz: cannot be read"),
+        ("a.parquet", b"PAR1 and no more", r"a\.parquet: cannot be read"),
+        ("b.jsonl", b"", r"a\*: no such file; see pretraining\.corpora"),
+    ],
+)
+def test_what_cannot_be_read_is_told_with_its_place(
+    name: str, content: bytes, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    asked = str(tmp_path / ("a*" if name == "b.jsonl" else name))
+    with pytest.raises(ArtifactError, match=message):
+        list(read_source(CorpusSpec(source=asked, documents=9), 0, 9))
+
+
+def test_a_column_that_is_not_there_is_told_with_those_that_are(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": [1], "body": ["one"]}), tmp_path / "a.parquet")
+    with pytest.raises(ArtifactError, match=r"no column 'text' \(text_column\), but id, body"):
+        list(read_source(CorpusSpec(source=str(tmp_path / "a.parquet"), documents=9), 0, 9))
 
 
 def test_a_killed_shard_leaves_nothing_and_comes_out_the_same(made: Made, tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ class CorpusSpec(Section):
     """A corpus: where its documents come from and how many of them are taken."""
 
     source: str = Field(
-        min_length=1, description="generator, or a glob of parquet or jsonl files: a path or any fsspec URL"
+        min_length=1,
+        description="generator, or a glob of parquet or jsonl files (.gz too): a path or any fsspec URL",
     )
     text_column: str = Field("text", description="column of the text")
     documents: Positive = Field(description="the first so many")

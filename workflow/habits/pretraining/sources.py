@@ -1,9 +1,10 @@
 """Where documents come from: the embedded generator, or parquet and jsonl files here or on the network.
 
 Files are named by a glob, locally or as any fsspec URL
-(``hf://datasets/open-web-math/open-web-math/data/*.parquet`` reads the public source itself). Documents stand
-in the order of the files' names. A shard reads only the row groups that it needs, one at a time, so memory
-does not depend on the size of a corpus.
+(``hf://datasets/open-web-math/open-web-math/data/*.parquet`` reads the public source itself, with ``@COMMIT``
+after the data set's name a fixed state of it); jsonl may be compressed (.gz, .bz2, .xz). Documents stand in
+the order of the files' names. A shard reads only the row groups that it needs, one at a time, so memory does
+not depend on the size of a corpus.
 """
 
 from __future__ import annotations
@@ -63,12 +64,12 @@ def read_source(spec: CorpusSpec, first: int, stop: int) -> Iterator[Source]:
         texts = _texts(spec, first)
         for index, text in enumerate(islice(texts, stop - first), start=first):
             yield Source(index, text)
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except (OSError, EOFError, ValueError, pa.ArrowException) as error:
         raise ArtifactError(f"{spec.source}: cannot be read: {error}") from error
 
 
 def _texts(spec: CorpusSpec, first: int) -> Iterator[str]:
-    files = sorted(fsspec.open_files(spec.source, "rb"), key=lambda file: file.path)
+    files = sorted(fsspec.open_files(spec.source, "rb", compression="infer"), key=lambda file: file.path)
     if not files:
         raise ArtifactError(f"{spec.source}: no such file; see pretraining.corpora.*.source in params.yaml")
     to_skip = first
@@ -81,11 +82,13 @@ def _texts(spec: CorpusSpec, first: int) -> Iterator[str]:
                     yield from _parquet(table, spec, to_skip, file.path)
                 to_skip = max(0, to_skip - rows)
             else:
-                for line in handle:
+                for number, line in enumerate(handle, start=1):
+                    if not line.strip():
+                        continue
                     if to_skip:
                         to_skip -= 1
                     else:
-                        yield _json_text(line, spec, file.path)
+                        yield _json_text(line, spec, f"{file.path} line {number}")
 
 
 def _parquet(table: pq.ParquetFile, spec: CorpusSpec, skip: int, path: str) -> Iterator[str]:
@@ -109,8 +112,11 @@ def _parquet(table: pq.ParquetFile, spec: CorpusSpec, skip: int, path: str) -> I
             yield str(texts[place].as_py() or "")
 
 
-def _json_text(line: bytes, spec: CorpusSpec, path: str) -> str:
-    record: Any = json.loads(line)
+def _json_text(line: bytes, spec: CorpusSpec, place: str) -> str:
+    try:
+        record: Any = json.loads(line)
+    except ValueError as error:  # JSON, or bytes that are no UTF-8
+        raise ArtifactError(f"{place}: not JSON: {error}") from None
     if not isinstance(record, dict) or spec.text_column not in record:
-        raise ArtifactError(f"{path}: a line is no object with the key {spec.text_column!r} (text_column)")
+        raise ArtifactError(f"{place}: no object with the key {spec.text_column!r} (text_column)")
     return str(record[spec.text_column] or "")
