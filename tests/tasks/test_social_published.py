@@ -92,13 +92,11 @@ def test_the_set_is_read_from_files_in_each_published_format(write: Any, tmp_pat
 def test_the_set_is_read_through_datasets_as_the_hub_has_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lines = ["---", "configs:", "- config_name: default", "  data_files:"]
+    """The parquet revision of the repository has these folders and no card."""
     for split in COUNTS:
         (tmp_path / "default" / split).mkdir(parents=True)
         table = pd.DataFrame(rows(split)).assign(label=lambda frame: frame["label"] + "\n")
         table.to_parquet(tmp_path / f"default/{split}/0000.parquet")
-        lines += [f"  - split: {split}", f"    path: default/{split}/0000.parquet"]
-    (tmp_path / "README.md").write_text("\n".join([*lines, "---", ""]))
     monkeypatch.setattr(published, "HUB", str(tmp_path))
     found = read_published(settings()).problems
     assert {split: len(problems) for split, problems in found.items()} == {

@@ -1,10 +1,10 @@
 """The published Social IQa questions: read, checked, cleaned, and split without leaks.
 
-Reads the Hub's parquet revision of allenai/social_i_qa through ``datasets`` (its loading script is not run),
-or local files in the published formats: JSON lines with context, question, answerA, answerB, answerC and
-label, or without label and with a ``<name>-labels.lst`` beside them; parquet. Published are a training set
-and a validation set, whose labels are known; the latter is our test split, and our validation split is taken
-from the training set, whole contexts at a time.
+Reads a fixed parquet revision of allenai/social_i_qa on the Hub through ``datasets`` (its loading script is
+not run), or local files in the published formats: JSON lines with context, question, answerA, answerB,
+answerC and label, or without label and with a ``<name>-labels.lst`` beside them; parquet. Published are a
+training set and a validation set, whose labels are known; the latter is our test split, and our validation
+split is taken from the training set, whole contexts at a time.
 
 A malformed row is an error that names its file and line. Removed and counted are: exact duplicates,
 questions that stand there with two labels, questions whose right option stands there twice, and training
@@ -26,7 +26,8 @@ from habits.tasks.published import PublishedError, Row, file_rows, hub_rows
 from habits.tasks.social_iqa.problem import Problem
 from habits.tasks.social_iqa.reward import answer_of_label
 
-HUB, REVISION = "allenai/social_i_qa", "refs/convert/parquet"
+HUB = "allenai/social_i_qa"
+REVISION = "537a2ec8ec565adc0b70b70752893e59e024df26"  # of refs/convert/parquet; main is a loading script
 HUB_SPLITS = {"train": "train", "test": "validation"}
 TEXTS = ("context", "question", "answerA", "answerB", "answerC")
 
