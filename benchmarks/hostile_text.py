@@ -3,6 +3,7 @@
 Run ``python benchmarks/hostile_text.py``; writes benchmarks/results/hostile_text.json. A pattern is repeated
 until it is as long as the reader reads (or LONG), and to a GROWTH-th of that; the ratio of the two times a
 character is 1 where time is linear, and GROWTH where it is quadratic. Exit code 1 when one is above LARGEST.
+Beside it, how long the long text took.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ READERS: dict[str, tuple[Callable[[str], object], tuple[str, ...]]] = {
     "behavior oracle": (
         lambda text: count_behaviors_in(text, COUNTDOWN.numbers, COUNTDOWN.target),
         ("1", "1 ", "(", "( ", "1 + ", "1 = ", "let's try to ", "not to get ", "work back the ", "\n")
-        + ("3 + 4 = 7. 7 * 2 = 14. ", "3 + 4 = 7 back ", "24 / 3 = 8. ", "\u0130\u2260\u00d7", " "),
+        + ("3 + 4 = 7. 7 * 2 = 14. ", "3 + 4 = 7 back ", "24 / 3 = 8. ", "\u0130\u2260\u00d7", " ")
+        + ("3 + 4 = 7 ; 7 * 2 = 14 check 24 no back ",),  # no attack: as the teacher writes
     ),
     "judge's reply": (
         lambda text: (read_joint(text), read_count(text)),
@@ -102,32 +104,38 @@ def seconds(read: Callable[[str], object], text: str) -> float:
     return min(times)
 
 
-def growth(reader: str, pattern: str) -> float:
-    """Time a character of the long text over that of the short one."""
+def measure(reader: str, pattern: str) -> dict[str, float]:
+    """Time a character of the long text over that of the short one; milliseconds of the long one."""
     read = READERS[reader][0]
     length = LONGEST.get(reader, LONG)
     short, long = (pattern * (size // len(pattern)) for size in (length // GROWTH, length))
-    return seconds(read, long) / seconds(read, short) / GROWTH
+    took = seconds(read, long)
+    return {
+        "growth": round(took / seconds(read, short) / GROWTH, 2),
+        "milliseconds": round(1000 * took, 2),
+    }
 
 
 def main() -> int:
     """Measure all; exit code 1 when some text takes more than linear time."""
-    ratios = {
-        reader: {pattern[:20]: round(growth(reader, pattern), 2) for pattern in patterns}
+    measured = {
+        reader: {pattern[:20]: measure(reader, pattern) for pattern in patterns}
         for reader, (_, patterns) in READERS.items()
     }
     record = {
         "characters": LONG,
         "bounded": LONGEST,
-        "growth": GROWTH,
+        "times": GROWTH,
         "python": platform.python_version(),
-        "time_a_character": ratios,
+        "readers": measured,
     }
     RESULTS.write_text(json.dumps(record, indent=1) + "\n")
-    for reader, found in ratios.items():
-        worst = max(found, key=lambda pattern: found[pattern])
-        print(f"{reader}: at most {found[worst]:.2f} times the time a character ({worst!r})")
-    return 0 if all(ratio <= LARGEST for found in ratios.values() for ratio in found.values()) else 1
+    largest = {}
+    for reader, found in measured.items():
+        largest[reader] = max(one["growth"] for one in found.values())
+        slowest = max(one["milliseconds"] for one in found.values())
+        print(f"{reader}: at most {largest[reader]:.2f} times the time a character, {slowest:.1f} ms")
+    return 0 if max(largest.values()) <= LARGEST else 1
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def file_rows(path: Path) -> Iterator[Row]:
         PublishedError: there is no such file, or a line is not a JSON object.
     """
     if not path.exists():
-        raise PublishedError(f"{path}: no such file")
+        raise PublishedError(f"{path}: no such file; params.yaml names it")
     if path.suffix == ".parquet":
         for number, row in enumerate(pd.read_parquet(path).to_dict("records"), start=1):
             yield Row({str(name): value for name, value in row.items()}, f"{path} row {number}")
